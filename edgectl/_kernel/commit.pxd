@@ -1,0 +1,8 @@
+"""From permitted setpoint to output image: when a setpoint is written, and when not."""
+
+from libc.stdint cimport int64_t
+
+from edgectl._kernel.dispatch cimport Dispatch
+from edgectl._kernel.process_image cimport Image
+
+cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil

@@ -1,0 +1,24 @@
+"""What the site says of itself. A header, not a module: no .pyx."""
+
+from libc.stdint cimport int32_t, int64_t
+
+cdef struct ScanRow:
+    int64_t period_ns
+    int64_t lead_ns              # the bus starts its read burst this long before the scan
+    int64_t default_mg_per_kwh   # zone's higher default, when the carbon feed is lost
+    int64_t pv_mg_per_kwh
+    int64_t initial_stock_mg_per_kwh
+    int32_t overruns_to_safe     # overrunning scans in a row that lead to the safe state
+    int32_t loads                # metered loads: IT buses first, then auxiliaries
+    int32_t it_loads
+    int32_t local_reset_point    # push-button input; -1: none
+    int32_t grid_power_point     # internal points the kernel fills
+    int32_t it_power_point
+    int32_t aux_power_point
+    int32_t pv_power_point
+    int32_t battery_power_point
+    int32_t shed_request_point
+    int32_t overruns_point
+    int32_t grid_carbon_point
+    int32_t pue_point
+    int32_t first_device_age_point   # one a device, s since its last good reply

@@ -1,0 +1,24 @@
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Behaviour(IntEnum):
+    ANSWER = 0
+    SILENT = 1
+    LATE = 2
+    WRONG_ID = 3
+    RESET = 4
+
+def serve(
+    listeners: Sequence[int], behaviours: Sequence[int], late_ns: int, life_fd: int
+) -> int: ...
+def floor_run(
+    sockets: NDArray[np.int32],
+    request: NDArray[np.uint8] | bytes,
+    reply_bytes: int,
+    rounds: int,
+    period_ns: int,
+    periods: int,
+) -> tuple[int, int]: ...

@@ -1,0 +1,58 @@
+"""Read plan: which registers are asked for in one request.
+
+Fewest requests first: with one request outstanding per connection, a device's
+time in the scan is the number of its requests. A point's registers, its scale
+factor's included, are always in one reply, so no value is put together from
+two moments.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from edgectl.profiles.model import Block, Point
+
+BITS_MAX = 125  # BLOCK_WORDS_MAX of process_image.pxd: a bit takes a word in the image
+
+
+def read_plan(points: Sequence[Point], max_registers: int, gaps_legal: bool) -> tuple[Block, ...]:
+    """Blocks of a profile, sorted by rate, function and address.
+
+    max_registers  of one request
+    gaps_legal     a request may run across registers that no point names
+
+    A point wider than max_registers is the caller's error, refused at load.
+    """
+    rates: dict[tuple[int, int], list[Point]] = {}
+    for point in points:
+        rates.setdefault((point.every, point.function), []).append(point)
+    blocks: list[Block] = []
+    for every, function in sorted(rates):
+        limit = max_registers if function >= 3 else BITS_MAX
+        blocks += _merge(rates[every, function], every, function, limit, gaps_legal)
+    return tuple(blocks)
+
+
+def _merge(
+    points: Iterable[Point], every: int, function: int, limit: int, gaps_legal: bool
+) -> list[Block]:
+    """Greedy over ascending addresses: a block grows while the next point still fits."""
+    blocks: list[Block] = []
+    group: list[Point] = []
+    first = end = 0
+    for point in sorted(points, key=lambda each: (each.first_word, each.address, each.bit)):
+        grown = max(end, point.end_word)
+        adjoins = gaps_legal or point.first_word <= end
+        if group and grown - first <= limit and adjoins:
+            group.append(point)
+            end = grown
+            continue
+        if group:
+            blocks.append(_block(function, first, end, every, group))
+        group, first, end = [point], point.first_word, point.end_word
+    if group:
+        blocks.append(_block(function, first, end, every, group))
+    return blocks
+
+
+def _block(function: int, first: int, end: int, every: int, group: list[Point]) -> Block:
+    ordered = tuple(sorted(group, key=lambda each: (each.address, each.bit)))
+    return Block(function, first, end - first, every, ordered)

@@ -1,0 +1,15 @@
+"""Bounds of the kernel's tables, as its .pxd files declare them. A test compares the two."""
+
+POINTS_MAX = 65536  # process_image.pxd
+DEVICES_MAX = 1024
+BLOCKS_MAX = 4096
+OUTPUTS_MAX = 256
+LINKS_MAX = 1024  # fieldbus.pxd
+PROBES_MAX = 4096
+INTERLOCKS_MAX = 1024  # interlock.pxd
+CAUSES_MAX = 2048
+EFFECTS_MAX = 4096
+GROUPS_MAX = 64
+STORAGES_MAX = 16  # carbon.pxd
+LOADS_MAX = 64
+PV_MAX = 64  # dispatch.pxd

@@ -1,0 +1,100 @@
+"""A checked site file into the frozen site: times in ns, devices in bus order."""
+
+from pathlib import Path
+
+from edgectl.site_model.context import Context
+from edgectl.site_model.model import (
+    Battery,
+    Carbon,
+    Device,
+    Flexible,
+    Grid,
+    Interlock,
+    Load,
+    Mqtt,
+    Pv,
+    Scan,
+    Site,
+)
+from edgectl.site_model.schema import BatteryEntry, SiteFile
+
+NS_PER_MS = 1_000_000
+
+
+def build_site(
+    path: Path, sha256: str, context: Context, interlocks: tuple[Interlock, ...]
+) -> Site:
+    """Build from a context in which the checks found no problem."""
+    file = context.file
+    site, carbon, metering = file.site, file.carbon, file.metering
+    return Site(
+        path=path,
+        sha256=sha256,
+        id=site.id,
+        name=site.name,
+        zone=site.zone,
+        latitude_deg=site.latitude_deg,
+        longitude_deg=site.longitude_deg,
+        scan=Scan(
+            file.scan.period_ms * NS_PER_MS,
+            file.scan.read_lead_ms * NS_PER_MS,
+            file.scan.overruns_to_safe,
+        ),
+        journal_minutes=file.journal.minutes,
+        arm=file.controller.arm,
+        grid=Grid(**file.grid.model_dump()),
+        carbon=Carbon(**carbon.model_dump()),
+        meter_hold_ns=metering.hold_ms * NS_PER_MS,
+        meter_gap_max_ns=metering.gap_max_ms * NS_PER_MS,
+        devices=_devices(context),
+        loads=tuple(Load(**each.model_dump()) for each in file.load),
+        pvs=tuple(
+            Pv(
+                each.id,
+                each.power,
+                each.rating_w,
+                each.limit,
+                each.deadband_w,
+                each.refresh_ms * NS_PER_MS,
+            )
+            for each in file.pv
+        ),
+        batteries=tuple(_battery(context, each) for each in file.battery),
+        flexible=_flexible(file),
+        open_request=file.open_request.command if file.open_request else None,
+        local_reset=file.local_reset.tag if file.local_reset else None,
+        interlocks=interlocks,
+        mqtt=Mqtt(**file.mqtt.model_dump()),
+    )
+
+
+def _devices(context: Context) -> tuple[Device, ...]:
+    """Devices with the same host and port together, in the order of first mention."""
+    links: dict[tuple[str, int], list[Device]] = {}
+    for each in context.file.device:
+        device = Device(
+            each.id, context.profiles[each.id], each.host, each.port, each.unit, each.counted
+        )
+        links.setdefault((each.host, each.port), []).append(device)
+    return tuple(device for devices in links.values() for device in devices)
+
+
+def _battery(context: Context, entry: BatteryEntry) -> Battery:
+    """A battery; its read-back is the one that the profile names for the command."""
+    fields = entry.model_dump()
+    fields["refresh_ns"] = fields.pop("refresh_ms") * NS_PER_MS
+    fields["dwell_ns"] = fields.pop("dwell_ms") * NS_PER_MS
+    if entry.readback is None:
+        device_id, _, name = entry.command.partition(".")
+        point = context.profiles[device_id].command(name).readback
+        fields["readback"] = f"{device_id}.{point}" if point else None
+    return Battery(**fields)
+
+
+def _flexible(file: SiteFile) -> Flexible | None:
+    if file.flexible is None:
+        return None
+    fields = file.flexible.model_dump()
+    fields["refresh_ns"] = fields.pop("refresh_ms") * NS_PER_MS
+    fields["hold_ns"] = fields.pop("hold_ms") * NS_PER_MS
+    return Flexible(**fields)

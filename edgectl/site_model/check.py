@@ -1,0 +1,340 @@
+"""What a site file must not contain, beyond its form: names, units, relations, bounds."""
+
+from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv4Address
+
+from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE
+from edgectl.profiles.toml_text import Path
+from edgectl.profiles.units import unit_text
+from edgectl.site_model import bounds
+from edgectl.site_model.context import Context
+from edgectl.site_model.schema import BatteryEntry, DeviceEntry
+from edgectl.site_model.tags import SITE, internal_points
+
+NS_PER_MS = 1_000_000
+
+
+def check_site(context: Context) -> None:
+    """Report every problem outside the interlocks."""
+    _check_scan(context)
+    _check_ids(context)
+    _check_addresses(context)
+    for at, device in enumerate(context.file.device):
+        _check_device(context, at, device)
+    _check_grid_and_carbon(context)
+    _check_loads_and_pv(context)
+    for at, battery in enumerate(context.file.battery):
+        _check_battery(context, at, battery)
+    _check_site_commands(context)
+    _check_metered_once(context)
+    _check_bounds(context)
+
+
+def _check_scan(context: Context) -> None:
+    scan, metering = context.file.scan, context.file.metering
+    if scan.read_lead_ms >= scan.period_ms:
+        context.add(
+            ("scan", "read_lead_ms"),
+            f"read_lead_ms is {scan.read_lead_ms} ms; it must be under period_ms, "
+            f"{scan.period_ms} ms",
+            "The bus would start reading for a scan before the scan ahead of it has run.",
+            f"For example {max(1, scan.period_ms * 6 // 10)}.",
+            RANK_SAFETY,
+        )
+    if metering.gap_max_ms < 2 * scan.period_ms:
+        context.add(
+            ("metering", "gap_max_ms"),
+            f"gap_max_ms is {metering.gap_max_ms} ms; period_ms is {scan.period_ms} ms",
+            "A single late scan would be booked as a gap.",
+            f"Give at least two periods, {2 * scan.period_ms} ms.",
+            RANK_VALUE,
+        )
+
+
+def _check_ids(context: Context) -> None:
+    """Devices, loads, PV and batteries share one space of ids: tags, assets, ledger."""
+    file = context.file
+    arrays = (
+        ("device", [each.id for each in file.device]),
+        ("load", [each.id for each in file.load]),
+        ("pv", [each.id for each in file.pv]),
+        ("battery", [each.id for each in file.battery]),
+    )
+    seen = {SITE: "edgectl itself"}
+    for section, ids in arrays:
+        for at, own in enumerate(ids):
+            if own in seen:
+                context.add(
+                    context.path(section, at, "id"),
+                    f"{own} is already the id of {seen[own]}",
+                    "Tags, interlocks and the ledger could not tell them apart.",
+                    "Give each its own id.",
+                    RANK_REFERENCE,
+                )
+            seen.setdefault(own, f"a {section}")
+
+
+def _check_addresses(context: Context) -> None:
+    seen: dict[tuple[str, int, int], str] = {}
+    for at, device in enumerate(context.file.device):
+        try:
+            IPv4Address(device.host)
+        except AddressValueError:
+            context.add(
+                context.path("device", at, "host"),
+                f"host is {device.host!r}; it must be an IPv4 address",
+                "A name server that hangs must never hold up the bus.",
+                'For example "192.168.10.21".',
+                RANK_VALUE,
+            )
+        key = (device.host, device.port, device.unit)
+        if key in seen:
+            context.add(
+                context.path("device", at, "unit"),
+                f"{device.id} and {seen[key]} are both unit {device.unit} at "
+                f"{device.host}:{device.port}",
+                "One of them is not the device that its profile describes.",
+                "Correct host, port or unit of one of them.",
+                RANK_REFERENCE,
+            )
+        seen.setdefault(key, device.id)
+
+
+def _check_device(context: Context, at: int, device: DeviceEntry) -> None:
+    profile = context.profiles.get(device.id)
+    if profile is None:
+        return
+    period_ms = context.file.scan.period_ms
+    where = context.path("device", at, "profile")
+    timeout_ms = profile.timeout_ns // NS_PER_MS
+    if timeout_ms >= period_ms:
+        context.add(
+            where,
+            f"timeout_ms of {profile.name} is {timeout_ms} ms; the scan period is {period_ms} ms",
+            "A request given up later than the next scan starts would make every scan late.",
+            "Use a timeout under the period, or a slower scan.",
+            RANK_SAFETY,
+        )
+    if device.unit not in profile.units:
+        context.add(
+            context.path("device", at, "unit"),
+            f"unit is {device.unit}; {profile.name} answers at {list(profile.units)}",
+            "A device asked by the wrong unit id stays silent, or a neighbour answers.",
+            "Correct the unit, or add it to the profile once a device has answered there.",
+            RANK_VALUE,
+        )
+    for point in profile.points:
+        between_ms = point.every * period_ms
+        shortest = min(point.stale_after_ns, point.frozen_after_ns) // NS_PER_MS
+        if shortest <= between_ms:
+            context.add(
+                where,
+                f"{point.name} of {profile.name} is read every {between_ms} ms and is stale or "
+                f"frozen after {shortest} ms",
+                "It would be bad before its next reading arrives, every time.",
+                f"Raise stale_after_ms and frozen_after_ms over {between_ms} ms, or read more "
+                "often.",
+                RANK_VALUE,
+            )
+
+
+def _less(
+    context: Context, path: Path, small: tuple[str, float], large: tuple[str, float], why: str
+) -> None:
+    """Report unless the first number is under the second; names end in their unit."""
+    (name, value), (other, bound) = small, large
+    unit = next(
+        (u for s, u in (("_w", "W"), ("_ms", "ms"), ("_g_per_kwh", "g/kWh")) if name.endswith(s)),
+        "",
+    )
+    if value >= bound:
+        context.add(
+            (*path, name),
+            f"{name} is {unit_text(value, unit)}; it must be under {other}, "
+            f"{unit_text(bound, unit)}",
+            why,
+            f"Lower {name}, or raise {other}.",
+            RANK_SAFETY,
+        )
+
+
+def _check_grid_and_carbon(context: Context) -> None:
+    grid, carbon = context.file.grid, context.file.carbon
+    context.need_point(("grid", "power"), grid.power, "W")
+    _less(
+        context,
+        ("grid",),
+        ("import_guard_w", grid.import_guard_w),
+        ("import_cap_w", grid.import_cap_w),
+        "Dispatch would aim at importing nothing, or less.",
+    )
+    _less(
+        context,
+        ("carbon",),
+        ("low_g_per_kwh", carbon.low_g_per_kwh),
+        ("high_g_per_kwh", carbon.high_g_per_kwh),
+        "The battery would be asked to charge and to discharge at once.",
+    )
+    if carbon.low_g_per_kwh < carbon.high_g_per_kwh:
+        _less(
+            context,
+            ("carbon",),
+            ("deadband_g_per_kwh", carbon.deadband_g_per_kwh),
+            ("high_g_per_kwh - low_g_per_kwh", carbon.high_g_per_kwh - carbon.low_g_per_kwh),
+            "Charging would not have stopped before discharging starts.",
+        )
+
+
+def _check_loads_and_pv(context: Context) -> None:
+    file = context.file
+    for at, load in enumerate(file.load):
+        context.need_point(context.path("load", at, "power"), load.power, "W")
+    if not any(each.kind == "it" for each in file.load) and "load" not in context.ordinals:
+        context.add(
+            ("load", 0, "kind"),
+            "no load is of kind it",
+            "PUE divides by the IT power; without any it does not exist.",
+            'Give the buses that feed servers kind = "it".',
+            RANK_VALUE,
+        )
+    for at, pv in enumerate(file.pv):
+        context.need_point(context.path("pv", at, "power"), pv.power, "W")
+        if pv.limit is None:
+            continue
+        context.need_command(context.path("pv", at, "limit"), pv.limit, "W")
+        _check_refresh(context, context.path("pv", at, "refresh_ms"), pv.limit, pv.refresh_ms)
+
+
+def _check_battery(context: Context, at: int, battery: BatteryEntry) -> None:
+    path = context.path("battery", at)
+    context.need_point((*path, "power"), battery.power, "W")
+    context.need_point((*path, "soc"), battery.soc, "ratio")
+    context.need_command((*path, "command"), battery.command, "W")
+    if battery.readback is not None:
+        context.need_point((*path, "readback"), battery.readback, "W")
+    _less(
+        context,
+        path,
+        ("reserve_ratio", battery.reserve_ratio),
+        ("full_ratio", battery.full_ratio),
+        "Between reserve and full nothing would be left to use.",
+    )
+    ratings = min(battery.charge_rating_w, battery.discharge_rating_w)
+    for name, value in (("economy_w", battery.economy_w), ("deadband_w", battery.deadband_w)):
+        if value > ratings:
+            context.add(
+                (*path, name),
+                f"{name} is {unit_text(value, 'W')}; the smaller rating is "
+                f"{unit_text(ratings, 'W')}",
+                "It asks for more than the asset has.",
+                "Give at most the rating.",
+                RANK_VALUE,
+            )
+    _check_refresh(context, (*path, "refresh_ms"), battery.command, battery.refresh_ms)
+    others = [each.command for each in context.file.battery[:at]]
+    if battery.command in others:
+        context.add(
+            (*path, "command"),
+            f"{battery.command} is already the command of another battery",
+            "Two setpoints would be written over each other, scan by scan.",
+            "Give each battery its own converter.",
+            RANK_SAFETY,
+        )
+
+
+def _check_refresh(context: Context, path: Path, tag: str, refresh_ms: int) -> None:
+    """Written again at least twice within the device's own fallback time."""
+    device_id, _, name = tag.partition(".")
+    profile = context.profiles.get(device_id)
+    commands = {each.name: each for each in profile.commands} if profile else {}
+    if name not in commands:
+        return
+    revert_ms = commands[name].revert_ns // NS_PER_MS
+    if 2 * refresh_ms > revert_ms:
+        context.add(
+            path,
+            f"refresh_ms is {refresh_ms} ms; {tag} falls back after {revert_ms} ms of silence",
+            "One lost write would make the device fall back while the controller is alive.",
+            f"Refresh at least twice in that time: at most {revert_ms // 2} ms.",
+            RANK_SAFETY,
+        )
+
+
+def _check_site_commands(context: Context) -> None:
+    """[flexible], [open_request] and [local_reset]."""
+    file = context.file
+    if file.flexible is not None:
+        flexible = file.flexible
+        context.need_command(("flexible", "command"), flexible.command, "W")
+        context.need_point(("flexible", "available"), flexible.available, "W")
+        context.need_point(("flexible", "deferred"), flexible.deferred, "W")
+        _check_refresh(context, ("flexible", "refresh_ms"), flexible.command, flexible.refresh_ms)
+        it_w = sum(each.worst_case_w for each in file.load if each.kind == "it")
+        if "load" not in context.ordinals:
+            _less(
+                context,
+                ("flexible",),
+                ("it_floor_w", flexible.it_floor_w),
+                ("worst_case_w of all IT loads", it_w),
+                "No IT power could ever be above the floor, so nothing would ever be shed.",
+            )
+    if file.open_request is not None:
+        context.need_command(("open_request", "command"), file.open_request.command, "bool")
+    if file.local_reset is not None:
+        context.need_point(("local_reset", "tag"), file.local_reset.tag, "bool")
+
+
+def _check_metered_once(context: Context) -> None:
+    """No power is booked twice."""
+    file = context.file
+    seen = {file.grid.power: "[grid]"}
+    entries: Iterable[tuple[str, int, str, str]] = (
+        (section, at, each.id, each.power)
+        for section, array in (("load", file.load), ("pv", file.pv), ("battery", file.battery))
+        for at, each in enumerate(array)
+    )
+    for section, at, own, tag in entries:
+        if tag in seen:
+            context.add(
+                context.path(section, at, "power"),
+                f"{tag} already meters {seen[tag]}",
+                "The same energy would be booked twice.",
+                "Name the meter of this one.",
+                RANK_REFERENCE,
+            )
+        seen.setdefault(tag, own)
+
+
+def _check_bounds(context: Context) -> None:
+    """The kernel's tables have named bounds."""
+    file, profiles = context.file, list(context.profiles.values())
+    internal = internal_points(
+        [each.id for each in file.device], [each.id for each in file.battery]
+    )
+    causes = sum(len(each.causes or [0]) for each in file.interlock)
+    effects = sum(len(each.effects or [0]) for each in file.interlock)
+    counts = (
+        ("device", "DEVICES_MAX", len(file.device)),
+        ("device", "LINKS_MAX", len({(each.host, each.port) for each in file.device})),
+        ("device", "POINTS_MAX", sum(len(p.points) for p in profiles) + len(internal)),
+        ("device", "BLOCKS_MAX", sum(len(p.blocks) for p in profiles)),
+        ("device", "OUTPUTS_MAX", sum(len(p.commands) for p in profiles)),
+        ("device", "PROBES_MAX", sum(len(p.probes) for p in profiles)),
+        ("load", "LOADS_MAX", len(file.load)),
+        ("pv", "PV_MAX", len(file.pv)),
+        ("battery", "STORAGES_MAX", len(file.battery)),
+        ("interlock", "INTERLOCKS_MAX", len(file.interlock)),
+        ("interlock", "CAUSES_MAX", causes),
+        ("interlock", "EFFECTS_MAX", effects),
+        ("interlock", "GROUPS_MAX", len({each.group for each in file.interlock})),
+    )
+    for section, name, count in counts:
+        bound = getattr(bounds, name)
+        if count > bound:
+            context.add(
+                (section,),
+                f"the site has {count} {name.removesuffix('_MAX').lower()}; {name} is {bound}",
+                "The kernel's tables are of fixed size, so that nothing is allocated at run time.",
+                "Split the site over two controllers.",
+                RANK_VALUE,
+            )

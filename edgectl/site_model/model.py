@@ -1,0 +1,204 @@
+"""A site as the rest of edgectl sees it: checked, frozen, in SI units, times in ns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgectl.profiles.model import Command, Point, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The controller's cadence."""
+
+    period_ns: int
+    lead_ns: int
+    overruns_to_safe: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The grid connection. power: tag; import positive."""
+
+    power: str
+    import_cap_w: float
+    import_guard_w: float
+    export_max_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Carbon:
+    """Carbon intensities of the location average."""
+
+    basis: str
+    default_g_per_kwh: float
+    high_g_per_kwh: float
+    low_g_per_kwh: float
+    deadband_g_per_kwh: float
+    pv_g_per_kwh: float
+    initial_stock_g_per_kwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One unit id at one address, with its register map."""
+
+    id: str
+    profile: Profile
+    host: str
+    port: int
+    unit: int
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One metered bus; kind is "it" or "aux"."""
+
+    id: str
+    kind: str
+    power: str
+    worst_case_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pv:
+    """One PV block; limit is the tag of a command, None if it cannot be limited."""
+
+    id: str
+    power: str
+    rating_w: float
+    limit: str | None
+    deadband_w: float
+    refresh_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """One storage asset, converter and BMS together."""
+
+    id: str
+    power: str
+    soc: str
+    command: str
+    readback: str | None
+    charge_rating_w: float
+    discharge_rating_w: float
+    capacity_j: float
+    reserve_ratio: float
+    full_ratio: float
+    ramp_w_per_s: float
+    deadband_w: float
+    economy_w: float
+    refresh_ns: int
+    dwell_ns: int
+    readback_tolerance_w: float
+    charge_efficiency: float
+    discharge_efficiency: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flexible:
+    """Load that can wait."""
+
+    command: str
+    available: str
+    deferred: str
+    it_floor_w: float
+    deadband_w: float
+    release_w_per_s: float
+    refresh_ns: int
+    hold_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One condition. op: above below equal not_equal limit bad; on, off in the tag's unit."""
+
+    tag: str
+    op: str
+    on: float
+    off: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One action; asset is a battery's id, None: every battery, or none is meant."""
+
+    action: str
+    asset: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Interlock:
+    """One row of the cause-and-effect table."""
+
+    id: str
+    title: str
+    group: str
+    priority: str
+    on_bad_quality: str
+    vote: int
+    on_delay_ns: int
+    off_delay_ns: int
+    reset: str
+    lockout_trips: int
+    lockout_window_ns: int
+    bypass: str
+    causes: tuple[Cause, ...]
+    effects: tuple[Effect, ...]
+    why: str
+    proof_test: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mqtt:
+    """Where services publish."""
+
+    host: str
+    port: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A whole site. devices are in bus order: those that share a host and port together."""
+
+    path: Path
+    sha256: str
+    id: str
+    name: str
+    zone: str
+    latitude_deg: float
+    longitude_deg: float
+    scan: Scan
+    journal_minutes: int
+    arm: str
+    grid: Grid
+    carbon: Carbon
+    meter_hold_ns: int
+    meter_gap_max_ns: int
+    devices: tuple[Device, ...]
+    loads: tuple[Load, ...]
+    pvs: tuple[Pv, ...]
+    batteries: tuple[Battery, ...]
+    flexible: Flexible | None
+    open_request: str | None
+    local_reset: str | None
+    interlocks: tuple[Interlock, ...]
+    mqtt: Mqtt
+
+    def device(self, device_id: str) -> Device:
+        """The device of an id; KeyError when the site has none."""
+        return {each.id: each for each in self.devices}[device_id]
+
+    def point(self, tag: str) -> Point:
+        """The wire point of a tag; KeyError when there is none."""
+        device_id, _, name = tag.partition(".")
+        return self.device(device_id).profile.point(name)
+
+    def command(self, tag: str) -> Command:
+        """The command of a tag; KeyError when there is none."""
+        device_id, _, name = tag.partition(".")
+        return self.device(device_id).profile.command(name)

@@ -1,0 +1,167 @@
+"""Tables of the field bus: links, devices, blocks, points, probes, outputs."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgectl._kernel.layout import DTYPES
+from edgectl._kernel.process_image import PointType, WordOrder
+from edgectl.profiles.model import Block, Command, Point, Probe, Profile
+from edgectl.site_model.model import Device, Site
+
+Table = NDArray[np.void]
+
+
+@dataclass(slots=True)
+class Bus:
+    """The bus's tables, and the tags of the points and outputs in row order."""
+
+    points: Table
+    blocks: Table
+    outputs: Table
+    links: Table
+    devices: Table
+    probes: Table
+    point_names: list[dict[str, Any]] = field(default_factory=list)
+    output_tags: list[str] = field(default_factory=list)
+
+
+def bus_arrays(site: Site) -> Bus:
+    """Fill the bus's tables in bus order."""
+    profiles = [device.profile for device in site.devices]
+    addresses = list(dict.fromkeys((each.host, each.port) for each in site.devices))
+    bus = Bus(
+        points=_zeros("PointRow", sum(len(p.points) for p in profiles)),
+        blocks=_zeros("BlockRow", sum(len(p.blocks) for p in profiles)),
+        outputs=_zeros("OutputRow", sum(len(p.commands) for p in profiles)),
+        links=_zeros("LinkRow", len(addresses)),
+        devices=_zeros("BusDeviceRow", len(site.devices)),
+        probes=_zeros("ProbeRow", sum(len(p.probes) for p in profiles)),
+    )
+    filled = {"block": 0, "probe": 0, "output": 0, "point": 0}
+    for at, device in enumerate(site.devices):
+        link = addresses.index((device.host, device.port))
+        _fill_device(bus, filled, at, link, device)
+    for at, (host, port) in enumerate(addresses):
+        own = [n for n, each in enumerate(site.devices) if (each.host, each.port) == (host, port)]
+        _fill_link(bus.links[at], host, port, own, [profiles[n] for n in own])
+    return bus
+
+
+def _zeros(struct: str, count: int) -> Table:
+    return np.zeros(count, dtype=DTYPES[struct])
+
+
+def _fill_link(row: np.void, host: str, port: int, own: list[int], profiles: list[Profile]) -> None:
+    """A link is as slow and as patient as the most demanding of its devices."""
+    row["connect_timeout_ns"] = max(each.connect_timeout_ns for each in profiles)
+    row["settle_ns"] = max(each.settle_ns for each in profiles)
+    row["gap_ns"] = max(each.gap_ns for each in profiles)
+    row["timeouts_to_close"] = max(each.timeouts_to_close for each in profiles)
+    row["first_device"] = own[0]
+    row["devices"] = len(own)
+    row["ipv4"] = int(IPv4Address(host))
+    row["port"] = port
+
+
+def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: Device) -> None:
+    profile = device.profile
+    row = bus.devices[at]
+    row["timeout_ns"] = profile.timeout_ns
+    row["link"] = link
+    row["unit"] = device.unit
+    row["any_unit"] = profile.any_unit
+    row["counted"] = device.counted
+    for kind, items in (
+        ("block", profile.blocks),
+        ("probe", profile.probes),
+        ("output", profile.commands),
+    ):
+        row[f"first_{kind}"] = filled[kind]
+        row[f"{kind}s"] = len(items)
+    for probe in profile.probes:
+        _fill_probe(bus.probes[filled["probe"]], probe)
+        filled["probe"] += 1
+    first_point = filled["point"]
+    for block in profile.blocks:
+        _fill_block(bus, filled, at, block, profile)
+        bus.point_names += [
+            {"name": f"{device.id}.{point.name}", "unit": point.unit, "device": device.id}
+            for point in block.points
+        ]
+    names = {str(each["name"]): n for n, each in enumerate(bus.point_names)}
+    for command in profile.commands:
+        sf_point = names[f"{device.id}.{command.sf_point}"] if command.sf_point else -1
+        _fill_output(bus.outputs[filled["output"]], at, sf_point, command, profile.low_first)
+        bus.output_tags.append(f"{device.id}.{command.name}")
+        filled["output"] += 1
+    assert filled["point"] - first_point == len(profile.points), "the read plan lost a point"
+
+
+def _fill_block(
+    bus: Bus, filled: dict[str, int], device: int, block: Block, profile: Profile
+) -> None:
+    row = bus.blocks[filled["block"]]
+    row["device"] = device
+    row["first_point"] = filled["point"]
+    row["points"] = len(block.points)
+    row["every"] = block.every
+    row["phase"] = filled["block"] % block.every  # slow blocks of the site in different scans
+    row["address"] = block.address
+    row["count"] = block.count
+    row["function"] = block.function
+    for point in block.points:
+        place = bus.points[filled["point"]]
+        place["block"] = filled["block"]
+        place["device"] = device
+        _fill_point(place, block, point, profile.low_first)
+        filled["point"] += 1
+    filled["block"] += 1
+
+
+def _fill_point(row: np.void, block: Block, point: Point, low_first: bool) -> None:
+    row["scale"] = point.scale
+    row["offset"] = point.offset
+    limits = row["limits"]
+    limits["valid_min"] = point.valid_min
+    limits["valid_max"] = point.valid_max
+    limits["slew_max_per_s"] = point.slew_max_per_s
+    limits["stale_after_ns"] = point.stale_after_ns
+    limits["frozen_after_ns"] = point.frozen_after_ns
+    row["sentinel"] = point.sentinel or 0
+    row["has_sentinel"] = point.sentinel is not None
+    row["word"] = point.address - block.address
+    row["sf_word"] = -1 if point.sf_address is None else point.sf_address - block.address
+    row["type"] = PointType[f"TYPE_{point.type.upper()}"]
+    row["word_order"] = WordOrder.ORDER_LOW_FIRST if low_first else WordOrder.ORDER_HIGH_FIRST
+    row["bit"] = point.bit
+
+
+def _fill_probe(row: np.void, probe: Probe) -> None:
+    row["alternatives"] = len(probe.alternatives)
+    row["address"] = probe.address
+    row["count"] = probe.count
+    row["function"] = probe.function
+    row["mask"][: probe.count] = probe.mask
+    for at, words in enumerate(probe.alternatives):
+        row["words"][at, : probe.count] = words
+
+
+def _fill_output(
+    row: np.void, device: int, sf_point: int, command: Command, low_first: bool
+) -> None:
+    row["scale"] = command.scale
+    row["raw_min"] = command.raw_min
+    row["raw_max"] = command.raw_max
+    row["device"] = device
+    row["sf_point"] = sf_point
+    row["address"] = command.address
+    row["count"] = command.count
+    row["value_word"] = command.value_word
+    row["function"] = command.function
+    row["type"] = PointType[f"TYPE_{command.type.upper()}"]
+    row["word_order"] = WordOrder.ORDER_LOW_FIRST if low_first else WordOrder.ORDER_HIGH_FIRST
+    row["template_words"][: command.count] = command.template

@@ -1,0 +1,201 @@
+"""Tables of dispatch, metering, carbon and the scan."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgectl._kernel.layout import DTYPES
+from edgectl.site_model.model import Battery, Load, Site
+from edgectl.site_model.tags import SITE, SITE_POINTS
+
+PPM = 1_000_000
+MG_PER_G = 1000
+NONE = -1
+
+
+def ordered_loads(site: Site) -> tuple[Load, ...]:
+    """Loads as the kernel has them: IT buses first, then auxiliaries."""
+    return tuple(sorted(site.loads, key=lambda load: load.kind != "it"))
+
+
+def control_arrays(
+    site: Site, points: Mapping[str, int], outputs: Mapping[str, int]
+) -> dict[str, NDArray[np.void]]:
+    """All tables that are neither the bus's nor the interlocks'.
+
+    points   row of each tag in the point table
+    outputs  row of each command's tag in the output table
+    """
+    devices = {each.id: at for at, each in enumerate(site.devices)}
+    return {
+        "storages": _rows(
+            "StorageRow", [_storage(each, devices, points, outputs) for each in site.batteries]
+        ),
+        "pvs": _rows("PvRow", _pvs(site, devices, points, outputs)),
+        "flexible": _rows("FlexibleRow", [_flexible(site, devices, points, outputs)]),
+        "dispatch": _rows("DispatchRow", [_dispatch(site, points)]),
+        "stocks": _rows(
+            "StockRow",
+            [
+                {
+                    "charge_ppm": round(each.charge_efficiency * PPM),
+                    "discharge_ppm": round(each.discharge_efficiency * PPM),
+                }
+                for each in site.batteries
+            ],
+        ),
+        "scan": _rows("ScanRow", [_scan(site, points)]),
+    }
+
+
+def _rows(struct: str, rows: list[dict[str, Any]]) -> NDArray[np.void]:
+    """An array of one C struct; every field must be given, so none is 0 by oversight."""
+    table = np.zeros(len(rows), dtype=DTYPES[struct])
+    for at, row in enumerate(rows):
+        missing = set(table.dtype.names or ()) ^ set(row)
+        assert not missing, f"{struct}: {sorted(missing)}"
+        for name, value in row.items():
+            table[at][name] = value
+    return table
+
+
+def _owner(tag: str) -> str:
+    return tag.partition(".")[0]
+
+
+def _storage(
+    battery: Battery,
+    devices: Mapping[str, int],
+    points: Mapping[str, int],
+    outputs: Mapping[str, int],
+) -> dict[str, Any]:
+    own = battery.id
+    return {
+        "charge_rating_w": battery.charge_rating_w,
+        "discharge_rating_w": battery.discharge_rating_w,
+        "capacity_j": battery.capacity_j,
+        "reserve_ratio": battery.reserve_ratio,
+        "full_ratio": battery.full_ratio,
+        "ramp_w_per_s": battery.ramp_w_per_s,
+        "deadband_w": battery.deadband_w,
+        "economy_w": battery.economy_w,
+        "refresh_ns": battery.refresh_ns,
+        "dwell_ns": battery.dwell_ns,
+        "readback_tolerance_w": round(battery.readback_tolerance_w),
+        "device": devices[_owner(battery.command)],
+        "output": outputs[battery.command],
+        "power_point": points[battery.power],
+        "soc_point": points[battery.soc],
+        "readback_point": NONE if battery.readback is None else points[battery.readback],
+        "request_point": points[f"{own}.request"],
+        "setpoint_point": points[f"{own}.setpoint"],
+        "rejected_point": points[f"{own}.rejected"],
+        "readback_error_point": points[f"{own}.readback_error"],
+        "following_error_point": points[f"{own}.following_error"],
+    }
+
+
+def _pvs(
+    site: Site, devices: Mapping[str, int], points: Mapping[str, int], outputs: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    rows = []
+    for pv in site.pvs:
+        readback = site.command(pv.limit).readback if pv.limit else None
+        rows.append(
+            {
+                "rating_w": pv.rating_w,
+                "deadband_w": pv.deadband_w,
+                "refresh_ns": pv.refresh_ns,
+                "device": devices[_owner(pv.limit or pv.power)],
+                "power_point": points[pv.power],
+                "output": outputs[pv.limit] if pv.limit else NONE,
+                "readback_point": points[f"{_owner(pv.limit)}.{readback}"]
+                if pv.limit and readback
+                else NONE,
+            }
+        )
+    return rows
+
+
+def _flexible(
+    site: Site, devices: Mapping[str, int], points: Mapping[str, int], outputs: Mapping[str, int]
+) -> dict[str, Any]:
+    flexible = site.flexible
+    if flexible is None:
+        return {
+            "floor_w": 0.0,
+            "deadband_w": 0.0,
+            "release_w_per_s": 0.0,
+            "refresh_ns": 1,
+            "hold_ns": 0,
+            "device": NONE,
+            "output": NONE,
+            "available_point": NONE,
+            "deferred_point": NONE,
+        }
+    return {
+        "floor_w": flexible.it_floor_w,
+        "deadband_w": flexible.deadband_w,
+        "release_w_per_s": flexible.release_w_per_s,
+        "refresh_ns": flexible.refresh_ns,
+        "hold_ns": flexible.hold_ns,
+        "device": devices[_owner(flexible.command)],
+        "output": outputs[flexible.command],
+        "available_point": points[flexible.available],
+        "deferred_point": points[flexible.deferred],
+    }
+
+
+def _dispatch(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "import_cap_w": site.grid.import_cap_w,
+        "import_guard_w": site.grid.import_guard_w,
+        "export_max_w": site.grid.export_max_w,
+        "carbon_high_g_per_kwh": site.carbon.high_g_per_kwh,
+        "carbon_low_g_per_kwh": site.carbon.low_g_per_kwh,
+        "carbon_deadband_g_per_kwh": site.carbon.deadband_g_per_kwh,
+        "grid_point": points[site.grid.power],
+        "storages": len(site.batteries),
+        "pvs": len(site.pvs),
+    }
+
+
+def _scan(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
+    loads = ordered_loads(site)
+    internal = {f"{name}_point": points[f"{SITE}.{name}"] for name, _ in SITE_POINTS}
+    internal["overruns_point"] = internal.pop("overruns_in_row_point")
+    return {
+        "period_ns": site.scan.period_ns,
+        "lead_ns": site.scan.lead_ns,
+        "default_mg_per_kwh": round(site.carbon.default_g_per_kwh * MG_PER_G),
+        "pv_mg_per_kwh": round(site.carbon.pv_g_per_kwh * MG_PER_G),
+        "initial_stock_mg_per_kwh": round(site.carbon.initial_stock_g_per_kwh * MG_PER_G),
+        "overruns_to_safe": site.scan.overruns_to_safe,
+        "loads": len(loads),
+        "it_loads": sum(load.kind == "it" for load in loads),
+        "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],
+        "first_device_age_point": points[f"{site.devices[0].id}.age"],
+        **internal,
+    }
+
+
+def meter_rows(site: Site, points: Mapping[str, int]) -> NDArray[np.void]:
+    """Grid, loads, storages, PV; each with the worst credible power it counts as when lost."""
+    meters = [(site.grid.power, site.grid.import_cap_w)]
+    meters += [(load.power, load.worst_case_w) for load in ordered_loads(site)]
+    meters += [(each.power, each.charge_rating_w) for each in site.batteries]
+    meters += [(pv.power, 0.0) for pv in site.pvs]
+    return _rows(
+        "MeterRow",
+        [
+            {
+                "substitute_w": substitute_w,
+                "hold_ns": site.meter_hold_ns,
+                "gap_max_ns": site.meter_gap_max_ns,
+                "point": points[tag],
+            }
+            for tag, substitute_w in meters
+        ],
+    )

@@ -1,0 +1,83 @@
+"""From permitted setpoint to output image: when a setpoint is written, and when not.
+
+Only the scan calls this, and only with what dispatch_decide permitted.
+"""
+
+from libc.math cimport fabs
+from libc.stdint cimport int32_t, int64_t
+
+from edgectl._kernel.atomic cimport load64
+from edgectl._kernel.dispatch cimport (
+    REWRITES_MAX, Dispatch, DispatchRow, FlexibleRow, Pv, Storage, StorageRow)
+from edgectl._kernel.process_image cimport OUTPUT_COMMITTED, Image, image_commit
+
+
+cdef bint due(
+    double setpoint_w, double output_w, double deadband_w, int64_t output_ns,
+    int64_t refresh_ns, int64_t now_ns) noexcept nogil:
+    """Whether a setpoint must be written: moved, dropped to zero, or due for its refresh."""
+    if output_ns == 0 or now_ns - output_ns >= refresh_ns:
+        return True
+    if setpoint_w == 0.0 and output_w != 0.0:
+        return True
+    return fabs(setpoint_w - output_w) > deadband_w
+
+
+cdef bint may_write(const Dispatch* dispatch, const Image* image, int32_t device) noexcept nogil:
+    """Armed, not a dry run, and the device on the wire is the one the profile describes."""
+    return dispatch.armed and not dispatch.dry_run \
+        and load64(&image.links[device].identified) == 1
+
+
+cdef void commit_storage(
+    Dispatch* dispatch, const StorageRow* row, Storage* storage, Image* image,
+    int64_t now_ns) noexcept nogil:
+    """Write one battery's setpoint where it is due; re-write a mismatch twice, no more."""
+    cdef bint again = storage.readback_error_w > row.readback_tolerance_w \
+        and storage.rewrites < REWRITES_MAX \
+        and load64(&image.output_buffers[row.output].done) == storage.verified_commit
+    storage.written = False
+    if not may_write(dispatch, image, row.device):
+        return
+    if not again and not due(storage.setpoint_w, storage.output_w, row.deadband_w,
+                             storage.output_ns, row.refresh_ns, now_ns):
+        return
+    if image_commit(image, row.output, storage.setpoint_w) != OUTPUT_COMMITTED:
+        return
+    storage.rewrites += again
+    storage.output_w = storage.setpoint_w
+    storage.output_ns = now_ns
+    storage.written = True
+    dispatch.writes += 1
+
+
+cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
+    """Commit every setpoint that is due to the output image; writes counts them."""
+    cdef const DispatchRow* row = dispatch.row
+    cdef const FlexibleRow* flex = dispatch.flexible_row
+    cdef Pv* pv
+    cdef int32_t at
+
+    dispatch.writes = 0
+    for at in range(row.storages):
+        commit_storage(dispatch, &dispatch.storage_rows[at], &dispatch.storages[at], image, now_ns)
+    for at in range(row.pvs):
+        pv = &dispatch.pvs[at]
+        pv.written = False
+        if dispatch.pv_rows[at].output >= 0 \
+                and may_write(dispatch, image, dispatch.pv_rows[at].device) \
+                and due(pv.setpoint_w, pv.output_w, dispatch.pv_rows[at].deadband_w,
+                        pv.output_ns, dispatch.pv_rows[at].refresh_ns, now_ns) \
+                and image_commit(image, dispatch.pv_rows[at].output, pv.setpoint_w) \
+                == OUTPUT_COMMITTED:
+            pv.output_w, pv.output_ns, pv.written = pv.setpoint_w, now_ns, True
+            dispatch.writes += 1
+    dispatch.flexible.written = False
+    if flex.device >= 0 and may_write(dispatch, image, flex.device) \
+            and due(dispatch.flexible.request_w, dispatch.flexible.output_w, flex.deadband_w,
+                    dispatch.flexible.output_ns, flex.refresh_ns, now_ns) \
+            and image_commit(image, flex.output, dispatch.flexible.request_w) == OUTPUT_COMMITTED:
+        dispatch.flexible.output_w = dispatch.flexible.request_w
+        dispatch.flexible.output_ns = now_ns
+        dispatch.flexible.written = True
+        dispatch.writes += 1

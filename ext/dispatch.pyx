@@ -1,0 +1,465 @@
+"""Dispatch: request, arbiter, interlocks, limits, ramp, deadband and dwell, setpoint, output.
+
+Safe local control needs no planner: hold the grid import under its cap, take
+all PV, discharge on high grid carbon and charge on low, keep the reserve, and
+ask the flexible load to defer what the batteries cannot hold alone.
+
+Design: the wanted battery power is solved from the site without its battery
+(net = grid - battery), both measured in the same scan, and not integrated from
+an error. So a dead time in the loop delays the answer and cannot wind it up.
+Import limits act this scan; economy waits for its dwell. The clamp to what the
+interlocks permit stands last, after the ramp.
+"""
+
+from libc.math cimport fabs, isfinite
+from libc.stdint cimport int32_t, int64_t
+
+from edgectl._kernel.atomic cimport load64
+from edgectl._kernel.blocks cimport hysteresis_above, hysteresis_below, ramp
+from edgectl._kernel.interlock cimport EFFECT_ALARM, EFFECT_ZERO
+from edgectl._kernel.process_image cimport OutputBuffer, image_set
+from edgectl._kernel.quality cimport QUALITY_BAD, QUALITY_GOOD, REASON_NONE, Sample
+
+cdef enum:
+    REQUEST_RATINGS_MAX = 2      # a request beyond this many ratings is an error, not a wish
+    LOST_STORAGE_S = 60          # longest revert time we accept: then it is at zero
+    NS_PER_S = 1000000000
+
+
+cdef double permitted_w(
+    double request_w, double charge_max_w, double discharge_max_w) noexcept nogil:
+    """Clamp a request to what is permitted; the single door to a battery setpoint.
+
+    request_w        charge positive, any double
+    charge_max_w     at least 0; anything else, NaN too, counts as 0
+    discharge_max_w  likewise, as a positive number
+
+    Returns a finite power in [-discharge_max_w, charge_max_w]; 0 for a request
+    that is not a number.
+    """
+    cdef double high = charge_max_w if charge_max_w > 0.0 and isfinite(charge_max_w) else 0.0
+    cdef double low = -discharge_max_w \
+        if discharge_max_w > 0.0 and isfinite(discharge_max_w) else 0.0
+    if request_w != request_w:
+        return 0.0
+    if request_w > high:
+        return high
+    if request_w < low:
+        return low
+    return request_w
+
+
+cdef double minimum(double a, double b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef double maximum(double a, double b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef double storage_power_w(
+    const StorageRow* row, const Storage* storage, const Sample* power, int64_t now_ns) noexcept nogil:
+    """Measured power, or for a lost one what it may still be doing.
+
+    A lost battery that was told to discharge is believed to do so, so that the
+    others stand in for it before it stops; one that was told to charge counts
+    as doing so no longer. After the longest revert time it is at zero.
+    """
+    if power.quality != QUALITY_BAD:
+        return power.value
+    if now_ns - power.source_ns > <int64_t> LOST_STORAGE_S * NS_PER_S:
+        return 0.0
+    return minimum(storage.output_w, 0.0)
+
+
+cdef void measure_readback(
+    const StorageRow* row, Storage* storage, const Image* image) noexcept nogil:
+    """Hold the read-back against the last write, once it can have seen it.
+
+    A read-back counts when its reply came after the write's reply: with one
+    request outstanding it was then asked after the write took effect.
+    """
+    cdef OutputBuffer* buffer = &image.output_buffers[row.output]
+    cdef const Sample* sample
+    cdef bint agrees
+
+    if row.readback_point < 0 or storage.output_ns == 0:
+        return
+    sample = &image.samples[row.readback_point]
+    if load64(&buffer.done) != buffer.committed or sample.quality == QUALITY_BAD:
+        return
+    if sample.source_ns <= load64(&buffer.done_ns):
+        return
+    storage.readback_error_w = fabs(sample.value - storage.output_w)
+    agrees = storage.readback_error_w <= row.readback_tolerance_w
+    if agrees:
+        storage.rewrites = 0
+    if storage.verified_commit != buffer.committed:
+        storage.verified_commit = buffer.committed
+        storage.readbacks += 1
+        if not agrees:
+            storage.readback_mismatches += 1
+
+
+cdef void measure_storage(
+    const StorageRow* row, Storage* storage, Image* image, int64_t now_ns) noexcept nogil:
+    """Read-back and following error of one battery, as points for the interlocks."""
+    cdef const Sample* power = &image.samples[row.power_point]
+
+    measure_readback(row, storage, image)
+    storage.following_error_w = 0.0
+    if storage.output_ns > 0 and power.quality != QUALITY_BAD:
+        storage.following_error_w = fabs(power.value - storage.output_w)
+    image_set(image, row.request_point, storage.request_w, QUALITY_GOOD, REASON_NONE, now_ns)
+    image_set(image, row.setpoint_point, storage.setpoint_w, QUALITY_GOOD, REASON_NONE, now_ns)
+    image_set(image, row.rejected_point, storage.rejected, QUALITY_GOOD, REASON_NONE, now_ns)
+    image_set(image, row.readback_error_point, storage.readback_error_w,
+              QUALITY_GOOD, REASON_NONE, now_ns)
+    image_set(image, row.following_error_point, storage.following_error_w,
+              QUALITY_GOOD, REASON_NONE, now_ns)
+
+
+cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
+    """Take grid, PV and battery power of this scan, and work out the site without its battery.
+
+    A lost grid meter counts as at its limit; lost PV as none.
+    """
+    cdef const DispatchRow* row = dispatch.row
+    cdef const Sample* sample = &image.samples[row.grid_point]
+    cdef double deferred_w = 0.0
+    cdef int32_t at
+
+    dispatch.grid_good = sample.quality != QUALITY_BAD
+    dispatch.grid_w = sample.value if dispatch.grid_good else row.import_cap_w
+    dispatch.pv_w = 0.0
+    for at in range(row.pvs):
+        sample = &image.samples[dispatch.pv_rows[at].power_point]
+        if sample.quality != QUALITY_BAD:
+            dispatch.pv_w += sample.value
+    dispatch.battery_w = 0.0
+    for at in range(row.storages):
+        dispatch.battery_w += storage_power_w(
+            &dispatch.storage_rows[at], &dispatch.storages[at],
+            &image.samples[dispatch.storage_rows[at].power_point], now_ns)
+        measure_storage(&dispatch.storage_rows[at], &dispatch.storages[at], image, now_ns)
+    dispatch.net_w = dispatch.grid_w - dispatch.battery_w
+    if dispatch.flexible_row.device >= 0:
+        sample = &image.samples[dispatch.flexible_row.deferred_point]
+        deferred_w = sample.value if sample.quality != QUALITY_BAD else 0.0
+    dispatch.load_w = dispatch.net_w + deferred_w
+
+
+cdef bint wanted_stands(WantedRequest* wanted, int64_t now_ns) noexcept nogil:
+    """Whether a request from outside is there and not expired; a lapsed one is forgotten."""
+    if wanted.expiry_ns == 0:
+        return False
+    if now_ns >= wanted.expiry_ns:
+        wanted.expiry_ns = 0
+        return False
+    return True
+
+
+cdef void economy(
+    Dispatch* dispatch, const StorageRow* row, Storage* storage, int64_t now_ns) noexcept nogil:
+    """Carbon steering: discharge on high grid carbon, charge on low, at most once a dwell."""
+    cdef double wanted_w = 0.0
+    if dispatch.carbon_high.q:
+        wanted_w = -row.economy_w
+    elif dispatch.carbon_low.q:
+        wanted_w = row.economy_w
+    if wanted_w == storage.economy_w:
+        return
+    if storage.economy_ns > 0 and now_ns - storage.economy_ns < row.dwell_ns:
+        return
+    storage.economy_w = wanted_w
+    storage.economy_ns = now_ns
+
+
+cdef double arbiter(
+    Dispatch* dispatch, const StorageRow* row, Storage* storage, int64_t now_ns) noexcept nogil:
+    """The request of highest standing: operator, plan, or local economy.
+
+    A request that is not finite or beyond twice the rating is rejected and the
+    local one stands.
+    """
+    cdef double rating_w = maximum(row.charge_rating_w, row.discharge_rating_w)
+
+    economy(dispatch, row, storage, now_ns)
+    storage.rejected = False
+    storage.source = SOURCE_LOCAL
+    storage.binding = BINDING_NONE
+    if not wanted_stands(&storage.wanted, now_ns):
+        return storage.economy_w
+    if not fabs(storage.wanted.value_w) <= REQUEST_RATINGS_MAX * rating_w:
+        storage.rejected = True
+        storage.binding = BINDING_REJECTED
+        return storage.economy_w
+    storage.source = storage.wanted.source
+    return storage.wanted.value_w
+
+
+cdef void room(
+    const StorageRow* row, const Permit* permit, const Sample* soc,
+    double* charge_max_w, double* discharge_max_w) noexcept nogil:
+    """What one battery may do either way now: rating, interlocks, reserve, full."""
+    charge_max_w[0] = minimum(row.charge_rating_w, permit.charge_max_w)
+    discharge_max_w[0] = minimum(row.discharge_rating_w, permit.discharge_max_w)
+    if soc.quality == QUALITY_BAD:
+        charge_max_w[0] = 0.0
+        discharge_max_w[0] = 0.0
+        return
+    if soc.value <= row.reserve_ratio:
+        discharge_max_w[0] = 0.0
+    if soc.value >= row.full_ratio:
+        charge_max_w[0] = 0.0
+
+
+cdef double wanted_total_w(
+    Dispatch* dispatch, double total_w, double held_w, double limit_w) noexcept nogil:
+    """Bring the sum of requests between the export and the import limit.
+
+    total_w  what arbiter and limits left
+    held_w   sum of outputs as written, kept while the grid meter is lost:
+             nothing is charged then and no discharge is given up
+    """
+    cdef double high_w = limit_w - dispatch.net_w
+    cdef double low_w = -dispatch.net_w - dispatch.row.export_max_w
+    if not dispatch.grid_good:
+        return minimum(minimum(total_w, held_w), 0.0)
+    if total_w < low_w:
+        total_w = minimum(low_w, 0.0) if total_w < 0.0 else total_w
+    return minimum(total_w, high_w)
+
+
+cdef void spread(
+    Dispatch* dispatch, double total_w, const double* charge_max_w,
+    const double* discharge_max_w) noexcept nogil:
+    """Move the requests to their new sum, each by its share of the room it has left."""
+    cdef double sum_w = 0.0
+    cdef double room_w = 0.0
+    cdef double share_ratio, left_w
+    cdef int32_t at
+    cdef bint down
+    cdef Binding binding
+
+    for at in range(dispatch.row.storages):
+        sum_w += dispatch.storages[at].request_w
+    down = total_w < sum_w
+    binding = BINDING_IMPORT_CAP if down else BINDING_EXPORT_MAX
+    for at in range(dispatch.row.storages):
+        room_w += dispatch.storages[at].request_w + discharge_max_w[at] if down \
+            else charge_max_w[at] - dispatch.storages[at].request_w
+    dispatch.shortage_w = maximum(sum_w - total_w - room_w, 0.0) if down else 0.0
+    if fabs(total_w - sum_w) < 1.0 or room_w <= 0.0:
+        return
+    share_ratio = minimum(fabs(total_w - sum_w) / room_w, 1.0)
+    for at in range(dispatch.row.storages):
+        left_w = dispatch.storages[at].request_w + discharge_max_w[at] if down \
+            else charge_max_w[at] - dispatch.storages[at].request_w
+        dispatch.storages[at].request_w += -share_ratio * left_w if down else share_ratio * left_w
+        dispatch.storages[at].binding = binding
+
+
+cdef void permit_storage(
+    const StorageRow* row, Storage* storage, const Permit* permit, Binding halt,
+    double charge_max_w, double discharge_max_w, int64_t dt_ns) noexcept nogil:
+    """Ramp towards the request, then clamp to what is permitted; a trip is not ramped.
+
+    halt  why the whole site is at zero, BINDING_NONE when it is not
+    """
+    cdef double target_w = permitted_w(storage.request_w, charge_max_w, discharge_max_w)
+
+    if halt != BINDING_NONE or permit.effect >= EFFECT_ZERO:
+        storage.setpoint_w = 0.0
+        storage.ramp.out = 0.0
+        storage.binding = halt if halt != BINDING_NONE else BINDING_INTERLOCK
+        return
+    if target_w != storage.request_w:
+        storage.binding = BINDING_INTERLOCK if permit.effect > EFFECT_ALARM else BINDING_RATING
+    ramp(&storage.ramp, target_w, row.ramp_w_per_s * 1e-9 * dt_ns)
+    storage.setpoint_w = permitted_w(storage.ramp.out, charge_max_w, discharge_max_w)
+    storage.ramp.out = storage.setpoint_w
+    if storage.setpoint_w != target_w:
+        storage.binding = BINDING_RAMP
+
+
+cdef void decide_flexible(
+    Dispatch* dispatch, const Image* image, const SitePermit* site,
+    int64_t now_ns, int64_t dt_ns) noexcept nogil:
+    """Ask the flexible load to defer what the batteries cannot hold, and give it back slowly."""
+    cdef const FlexibleRow* row = dispatch.flexible_row
+    cdef Flexible* flexible = &dispatch.flexible
+    cdef const Sample* available
+    cdef double deferred_w, ceiling_w, want_w
+
+    if row.device < 0:
+        return
+    available = &image.samples[row.available_point]
+    deferred_w = dispatch.load_w - dispatch.net_w
+    ceiling_w = available.value + deferred_w if available.quality != QUALITY_BAD else 0.0
+    ceiling_w = minimum(ceiling_w, dispatch.it_w + deferred_w - row.floor_w)
+    want_w = deferred_w + dispatch.shortage_w if dispatch.shortage_w > 0.0 else 0.0
+    if wanted_stands(&flexible.wanted, now_ns) and isfinite(flexible.wanted.value_w):
+        want_w = maximum(want_w, flexible.wanted.value_w)
+    if site.shed:
+        want_w = ceiling_w
+    want_w = maximum(minimum(want_w, ceiling_w), 0.0)
+    if site.refuse_shed or site.safe_state or dispatch.stopping:
+        want_w = 0.0
+        flexible.request_w = 0.0
+    if want_w >= flexible.request_w:
+        flexible.request_w = want_w
+        if want_w > 0.0:
+            flexible.raised_ns = now_ns
+    elif now_ns - flexible.raised_ns >= row.hold_ns:
+        flexible.request_w = maximum(
+            flexible.request_w - row.release_w_per_s * 1e-9 * dt_ns, want_w)
+
+
+cdef void decide_pv(Dispatch* dispatch, int64_t dt_ns) noexcept nogil:
+    """Take all PV; only an export beyond its limit holds it back, for as long as it lasts."""
+    cdef double excess_w = -dispatch.grid_w - dispatch.row.export_max_w
+    cdef Pv* pv
+    cdef int32_t at
+    for at in range(dispatch.row.pvs):
+        pv = &dispatch.pvs[at]
+        if dispatch.grid_good and excess_w > 0.0 and dispatch.pv_w > 0.0:
+            pv.setpoint_w = maximum(minimum(
+                pv.setpoint_w, (dispatch.pv_w - excess_w)
+                * dispatch.pv_rows[at].rating_w / pv_rating_w(dispatch)), 0.0)
+        else:
+            pv.setpoint_w = minimum(
+                pv.setpoint_w + 0.05e-9 * dt_ns * dispatch.pv_rows[at].rating_w,
+                dispatch.pv_rows[at].rating_w)
+
+
+cdef double pv_rating_w(const Dispatch* dispatch) noexcept nogil:
+    cdef double sum_w = 0.0
+    cdef int32_t at
+    for at in range(dispatch.row.pvs):
+        sum_w += dispatch.pv_rows[at].rating_w
+    return sum_w
+
+
+cdef void dispatch_decide(
+    Dispatch* dispatch, Image* image, const Permit* permits, const SitePermit* site,
+    int64_t now_ns, int64_t dt_ns) noexcept nogil:
+    """From requests to setpoints, for every battery, the PV and the flexible load.
+
+    permits  [storages], what the interlocks left this scan
+    site     what they ask of the site as a whole
+    now_ns   monotonic; dt_ns measured since the scan before
+    """
+    cdef const DispatchRow* row = dispatch.row
+    cdef double charge_max_w[STORAGES_MAX]
+    cdef double discharge_max_w[STORAGES_MAX]
+    cdef double total_w = 0.0
+    cdef double held_w = 0.0
+    cdef Storage* storage
+    cdef int32_t at
+    cdef Binding halt = BINDING_NONE
+
+    if not dispatch.armed or dispatch.stopping:
+        halt = BINDING_NOT_ARMED
+    elif site.safe_state:
+        halt = BINDING_INTERLOCK
+    hysteresis_above(&dispatch.carbon_high, dispatch.carbon_g_per_kwh, row.carbon_high_g_per_kwh,
+                     row.carbon_high_g_per_kwh - row.carbon_deadband_g_per_kwh)
+    hysteresis_below(&dispatch.carbon_low, dispatch.carbon_g_per_kwh, row.carbon_low_g_per_kwh,
+                     row.carbon_low_g_per_kwh + row.carbon_deadband_g_per_kwh)
+    dispatch.import_cap_w = row.import_cap_w
+    if wanted_stands(&dispatch.import_cap, now_ns) and dispatch.import_cap.value_w >= 0.0:
+        dispatch.import_cap_w = minimum(row.import_cap_w, dispatch.import_cap.value_w)
+    for at in range(row.storages):
+        storage = &dispatch.storages[at]
+        room(&dispatch.storage_rows[at], &permits[at],
+             &image.samples[dispatch.storage_rows[at].soc_point],
+             &charge_max_w[at], &discharge_max_w[at])
+        storage.request_w = permitted_w(
+            arbiter(dispatch, &dispatch.storage_rows[at], storage, now_ns),
+            charge_max_w[at], discharge_max_w[at])
+        total_w += storage.request_w
+        held_w += storage.output_w
+    spread(dispatch, wanted_total_w(
+        dispatch, total_w, held_w, dispatch.import_cap_w - row.import_guard_w),
+        charge_max_w, discharge_max_w)
+    for at in range(row.storages):
+        permit_storage(
+            &dispatch.storage_rows[at], &dispatch.storages[at], &permits[at],
+            halt,
+            charge_max_w[at], discharge_max_w[at], dt_ns)
+    decide_flexible(dispatch, image, site, now_ns, dt_ns)
+    decide_pv(dispatch, dt_ns)
+
+
+cdef void dispatch_start(Dispatch* dispatch) noexcept nogil:
+    """Start state: nothing asked, PV at its rating."""
+    cdef int32_t at
+    for at in range(dispatch.row.pvs):
+        dispatch.pvs[at].setpoint_w = dispatch.pv_rows[at].rating_w
+    dispatch.import_cap_w = dispatch.row.import_cap_w
+
+
+def permitted_setpoint_w(double request_w, double charge_max_w, double discharge_max_w):
+    """permitted_w; the tests' door."""
+    return permitted_w(request_w, charge_max_w, discharge_max_w)
+
+
+cdef class DispatchBench:
+    """Batteries, a grid meter and a flexible load on their own, scan by scan; the tests' door.
+
+    Point 0 is grid power, 1 available and 2 deferred load, then power and SoC
+    of each storage.
+    """
+
+    cdef Dispatch dispatch
+    cdef Image image
+    cdef object arrays
+    cdef Sample[64] samples
+    cdef Permit[STORAGES_MAX] permits
+    cdef int64_t now_ns
+
+    def __cinit__(self, const DispatchRow[::1] row, const StorageRow[::1] storages,
+                  const PvRow[::1] pvs, const FlexibleRow[::1] flexible):
+        if storages.shape[0] > STORAGES_MAX or pvs.shape[0] > 8:
+            raise ValueError(f"the bench holds {STORAGES_MAX} storages and 8 PV plants")
+        self.arrays = (row, storages, pvs, flexible)
+        self.dispatch.row, self.dispatch.flexible_row = &row[0], &flexible[0]
+        self.dispatch.storage_rows = &storages[0] if storages.shape[0] else NULL
+        self.dispatch.pv_rows = &pvs[0] if pvs.shape[0] else NULL
+        self.image.points, self.image.samples = 64, self.samples
+        self.dispatch.armed, self.dispatch.dry_run = True, True
+        self.now_ns = 1
+        dispatch_start(&self.dispatch)
+
+    def want(self, int storage, double value_w, int source, int64_t ttl_ns):
+        """A request from outside for one storage."""
+        self.dispatch.storages[storage].wanted = WantedRequest(
+            value_w, self.now_ns + ttl_ns, source)
+
+    def step(self, values, permits, double it_w, double carbon_g_per_kwh,
+             int64_t dt_ns, site=None):
+        """One scan; values per point, None being bad; permits (charge, discharge, effect).
+
+        Returns ([(request_w, setpoint_w, Binding)], shed request W, PV setpoints W).
+        """
+        cdef SitePermit site_permit = SitePermit(0, 0, 0, 0, 0, -1)
+        if site:
+            site_permit = site
+        for at, value in enumerate(values):
+            self.samples[at].quality = QUALITY_BAD if value is None else QUALITY_GOOD
+            if value is not None:
+                self.samples[at].value, self.samples[at].source_ns = value, self.now_ns
+        for at, (charge, discharge, effect) in enumerate(permits):
+            self.permits[at] = Permit(charge, discharge, -1, effect)
+        self.dispatch.it_w, self.dispatch.carbon_g_per_kwh = it_w, carbon_g_per_kwh
+        self.now_ns += dt_ns
+        dispatch_measure(&self.dispatch, &self.image, self.now_ns)
+        dispatch_decide(&self.dispatch, &self.image, self.permits, &site_permit,
+                        self.now_ns, dt_ns)
+        storages = [
+            (self.dispatch.storages[at].request_w, self.dispatch.storages[at].setpoint_w,
+             Binding(self.dispatch.storages[at].binding))
+            for at in range(self.dispatch.row.storages)]
+        pvs = [self.dispatch.pvs[at].setpoint_w for at in range(self.dispatch.row.pvs)]
+        return storages, self.dispatch.flexible.request_w, pvs

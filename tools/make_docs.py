@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Write the pages that are made from the source: docs/events.md from edgectl/events.py.
+
+`tools/make_docs.py --check` writes nothing and fails when a page is not what it would write.
+"""
+
+import sys
+from pathlib import Path
+
+from edgectl.events import markdown_table
+
+ROOT = Path(__file__).resolve().parent.parent
+EVENTS = ROOT / "docs" / "events.md"
+
+EVENTS_HEAD = """# Events
+
+Every line edgectl can log. Made from `edgectl/events.py` by `tools/make_docs.py`; change it there.
+
+Each event is one JSON object or one console line: its name, its level, and exactly the fields
+below, with the unit last in a field's name. `info` is the normal course of things, `warning` asks
+for attention, `error` means that something no longer does its work.
+"""
+
+
+def events_page() -> str:
+    """docs/events.md."""
+    return EVENTS_HEAD + "\n" + markdown_table()
+
+
+def main() -> int:
+    """Write the pages, or compare them with --check."""
+    page = events_page()
+    if "--check" in sys.argv[1:]:
+        return 0 if EVENTS.exists() and EVENTS.read_text() == page else 1
+    EVENTS.parent.mkdir(exist_ok=True)
+    EVENTS.write_text(page)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

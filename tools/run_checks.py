@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""The steps of ./tools/test, one after the other, each with its heading and its time.
+
+Every step runs even when one before it failed, so that one run tells everything. Ends with a line
+that says what failed, and exits non-zero if anything did.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+BUILD = ROOT / "build"
+TRACE = BUILD / "trace"
+DIST = BUILD / "dist"
+KERNEL_COVERAGE_MIN_PERCENT = 85.0  # of the lines of ext/, by tests/unit and tests/property
+COMPILED = ("edgectl._kernel", "edgectl.plant")  # packages with .so and their stubs
+SITES = ("demo", "texas-100mw")  # ship with the package
+
+
+class CheckError(Exception):
+    """A step found what must not be; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One heading of the run."""
+
+    name: str
+    what: str
+    work: Callable[[bool], None]  # takes whether slow tests are wanted
+
+
+def run(*command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
+    """Run one command with its output on this terminal.
+
+    command   program and arguments
+    cwd       where
+    env       variables set on top of this process's own
+
+    Raises CheckError if it does not exit with 0.
+    """
+    words = [str(word) for word in command]
+    sys.stdout.flush()
+    ended = subprocess.run(
+        words, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False
+    )
+    if ended.returncode != 0:
+        shown = " ".join(words).replace(f"{ROOT}/", "")
+        raise CheckError(f"exit status {ended.returncode}: {shown}")
+
+
+def lint(_slow: bool) -> None:
+    """Ruff over every Python file; nothing is rewritten."""
+    run(BIN / "ruff", "check", ".")
+    run(BIN / "ruff", "format", "--check", ".")
+
+
+def types(_slow: bool) -> None:
+    """Mypy, strict, over the package and the tools."""
+    run(BIN / "mypy", "--strict", "edgectl", "tools")
+
+
+def stubs(_slow: bool) -> None:
+    """Every compiled module has a stub, and the stub tells the truth."""
+    modules = []
+    for package in COMPILED:
+        folder = ROOT.joinpath(*package.split("."))
+        for compiled in sorted(folder.glob("*.so")):
+            name = compiled.name.split(".")[0]
+            if not (folder / f"{name}.pyi").exists():
+                raise CheckError(f"{package}.{name} is compiled and has no stub {name}.pyi")
+            modules.append(f"{package}.{name}")
+    if not modules:
+        raise CheckError("no compiled module was found: run tools/setup")
+    run(BIN / "stubtest", "--concise", *modules)
+
+
+def annotate(_slow: bool) -> None:
+    """No Python inside a nogil body."""
+    run(sys.executable, "tools/scan_report.py")
+
+
+def tests(slow: bool) -> None:
+    """All tests against the tree, with coverage of the Python side."""
+    data = BUILD / "coverage-python"
+    chosen = [] if slow else ["-m", "not slow"]
+    try:
+        run(
+            *(BIN / "coverage", "run", f"--data-file={data}", BIN / "pytest", "-q"),
+            *("--durations=10", *chosen),
+        )
+    finally:
+        if data.exists():
+            run(BIN / "coverage", "report", f"--data-file={data}", "--include=edgectl/*")
+
+
+def kernel_lines(_slow: bool) -> None:
+    """Line coverage of ext/, nogil lines included, from a build that traces itself.
+
+    Raises CheckError if a module of ext/ is missing from the report, which Cython lets pass in
+    silence, or if the whole is under KERNEL_COVERAGE_MIN_PERCENT.
+    """
+    run(
+        *(sys.executable, "setup.py", "--quiet", "build", f"--build-base={BUILD / 'trace-base'}"),
+        *(f"--build-lib={TRACE}", "build_ext", "--parallel=2"),
+        env={"EDGECTL_TRACE": "1"},
+    )
+    data, report = BUILD / "coverage-kernel", BUILD / "coverage-kernel.json"
+    include = "--include=ext/*"
+    run(
+        *(BIN / "coverage", "run", f"--data-file={data}", BIN / "pytest", "-q", "-m", "not slow"),
+        *("tests/unit", "tests/property"),
+        env={"PYTHONPATH": str(TRACE), "EDGECTL_TRACED": str(TRACE)},
+    )
+    run(BIN / "coverage", "report", f"--data-file={data}", include, "--show-missing")
+    run(BIN / "coverage", "json", "-q", f"--data-file={data}", include, "-o", report)
+    covered = json.loads(report.read_text())
+    absent = {str(p.relative_to(ROOT)) for p in (ROOT / "ext").rglob("*.pyx")} - set(
+        covered["files"]
+    )
+    if absent:
+        raise CheckError(f"not in the coverage report: {', '.join(sorted(absent))}")
+    percent = covered["totals"]["percent_covered"]
+    if percent < KERNEL_COVERAGE_MIN_PERCENT:
+        least = KERNEL_COVERAGE_MIN_PERCENT
+        raise CheckError(f"tests reach {percent:.1f} % of ext/; at least {least:g} % is asked")
+
+
+def package(_slow: bool) -> None:
+    """Sdist, and a wheel made from that sdist, which is then installed and used."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", DIST, ".")
+    (wheel,) = DIST.glob("*.whl")
+    check_wheel(wheel)
+    with tempfile.TemporaryDirectory(prefix="edgectl-wheel-") as name:
+        place = Path(name)
+        python = bare_environment(place / "venv")
+        pip = (sys.executable, "-m", "pip", "--python", python, "-q", "install")
+        run(*pip, "--no-deps", "--no-index", wheel, cwd=place)
+        edgectl = python.with_name("edgectl")
+        run(edgectl, "--version", cwd=place)
+        run(edgectl, "--help", cwd=place)
+        for site in SITES:
+            run(edgectl, "check", site, cwd=place)
+
+
+def check_wheel(wheel: Path) -> None:
+    """The wheel holds what the tree has to ship and no source of the kernel.
+
+    Raises CheckError naming what is missing or too much.
+    """
+    held = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {"edgectl/py.typed"}
+    for pattern in ("edgectl/**/*.py", "edgectl/**/*.pxd", "edgectl/**/*.pyi"):
+        wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob(pattern)}
+    wanted |= {str(p.relative_to(ROOT)) for p in ROOT.glob("edgectl/sites/*.toml")}
+    profiles = (ROOT / "firmware_profiles").rglob("*.toml")
+    wanted |= {f"edgectl/{p.relative_to(ROOT)}" for p in profiles}
+    for source in (ROOT / "ext").glob("*.pyx"):
+        name = f"edgectl/_kernel/{source.stem}."
+        if not any(h.startswith(name) and h.endswith(".so") for h in held):
+            wanted.add(f"{name}so")
+    if missing := sorted(wanted - held):
+        raise CheckError(f"missing from the wheel: {', '.join(missing)}")
+    if extra := sorted(h for h in held if h.endswith((".pyx", ".c", ".html"))):
+        raise CheckError(f"too much in the wheel: {', '.join(extra)}")
+
+
+def bare_environment(place: Path) -> Path:
+    """A virtual environment that sees this one's packages but not its editable edgectl.
+
+    place   folder to make
+
+    Returns its python. Path files of the borrowed folder are not read, so the link to this tree
+    that an editable installation leaves there has no effect.
+    """
+    venv.create(place, with_pip=False, symlinks=True)
+    (borrowed,) = (BIN.parent / "lib").glob("python3*/site-packages")
+    (own,) = (place / "lib").glob("python3*/site-packages")
+    (own / "borrowed.pth").write_text(f"{borrowed}\n")
+    return place / "bin" / "python"
+
+
+STEPS = (
+    Step("lint", "ruff check, ruff format", lint),
+    Step("types", "mypy --strict", types),
+    Step("stubs", "stubtest of the compiled modules", stubs),
+    Step("annotate", "no yellow line in a nogil body", annotate),
+    Step("tests", "pytest with coverage of the Python side", tests),
+    Step("kernel", "traced build, line coverage of ext/", kernel_lines),
+    Step("package", "sdist, wheel, installed and used", package),
+)
+
+
+def wanted_steps(words: Sequence[str] | None) -> tuple[list[Step], bool]:
+    """The steps the command line asks for, and whether slow tests are wanted."""
+    parser = argparse.ArgumentParser(prog="tools/test", description=__doc__)
+    names = [step.name for step in STEPS]
+    parser.add_argument("--slow", action="store_true", help="run the tests marked slow, too")
+    parser.add_argument(
+        "--only", action="append", choices=names, metavar="STEP", help=", ".join(names)
+    )
+    arguments = parser.parse_args(words)
+    chosen = arguments.only or names
+    return [step for step in STEPS if step.name in chosen], bool(arguments.slow)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the steps; 0 if all passed."""
+    steps, slow = wanted_steps(words)
+    failed: list[str] = []
+    begin_s = time.monotonic()
+    for step in steps:
+        print(f"\n=== {step.name}: {step.what}", flush=True)
+        step_s = time.monotonic()
+        try:
+            step.work(slow)
+            verdict = "passed"
+        except CheckError as error:
+            print(f"FAILED {step.name}: {error}", flush=True)
+            failed.append(step.name)
+            verdict = "FAILED"
+        print(f"--- {step.name} {verdict} in {time.monotonic() - step_s:.1f} s", flush=True)
+    total_s = time.monotonic() - begin_s
+    counts = [f"{len(failed)} failed ({', '.join(failed)})"] if failed else []
+    counts.append(f"{len(steps) - len(failed)} passed")
+    closing = f" {', '.join(counts)} in {total_s:.1f}s "
+    print(f"\n{closing:=^80}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
