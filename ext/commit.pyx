@@ -4,12 +4,16 @@ Only the scan calls this, and only with what dispatch_decide permitted.
 """
 
 from libc.math cimport fabs
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from edgectl._kernel.atomic cimport load64
 from edgectl._kernel.dispatch cimport (
     REWRITES_MAX, Dispatch, DispatchRow, FlexibleRow, Pv, Storage, StorageRow)
 from edgectl._kernel.process_image cimport OUTPUT_COMMITTED, Image, image_commit
+
+cdef enum:
+    OPEN_REFRESH_S = 5
+    NS_PER_S = 1000000000
 
 
 cdef bint due(
@@ -80,4 +84,21 @@ cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noex
         dispatch.flexible.output_w = dispatch.flexible.request_w
         dispatch.flexible.output_ns = now_ns
         dispatch.flexible.written = True
+        dispatch.writes += 1
+
+
+cdef void open_request_commit(
+    Dispatch* dispatch, Image* image, int32_t output, uint8_t wanted, int64_t now_ns) noexcept nogil:
+    """Write the request to the hard-wired breakers: at once on a change, else every few seconds.
+
+    output  its coil; -1: the site has none
+    wanted  true while an interlock asks the breakers to open
+    """
+    if output < 0 or not may_write(dispatch, image, image.output_rows[output].device):
+        return
+    if dispatch.open_ns > 0 and wanted == dispatch.open_written \
+            and now_ns - dispatch.open_ns < <int64_t> OPEN_REFRESH_S * NS_PER_S:
+        return
+    if image_commit(image, output, wanted) == OUTPUT_COMMITTED:
+        dispatch.open_written, dispatch.open_ns = wanted, now_ns
         dispatch.writes += 1

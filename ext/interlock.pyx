@@ -69,6 +69,13 @@ cdef void row_tripped(
         state.locked = True
 
 
+cdef bint latches(const InterlockState* state, const InterlockRow* row) noexcept nogil:
+    """Whether the row waits for a person. A restart is itself the reset of a row that asks for one."""
+    if row.reset == RESET_AUTO:
+        return state.locked
+    return row.reset != RESET_RESTART or not state.start
+
+
 cdef bint row_step(
     InterlockState* state, const InterlockRow* row, uint8_t cause,
     int64_t scan, int64_t now_ns, int64_t dt_ns) noexcept nogil:
@@ -88,7 +95,7 @@ cdef bint row_step(
     tof(&state.off_delay, state.on_delay.q or (standing and cause), row.off_delay_ns, dt_ns)
     if state.on_delay.q:
         state.status = INTERLOCK_TRIPPED
-    elif standing and (state.off_delay.q or row.reset != RESET_AUTO or state.locked):
+    elif standing and (state.off_delay.q or latches(state, row)):
         state.status = INTERLOCK_LATCHED
     elif cause:
         state.status = INTERLOCK_PENDING
@@ -125,7 +132,10 @@ cdef void permit_apply(Permit* permit, Effect effect, int32_t row) noexcept nogi
 cdef void effect_apply(
     Interlocks* table, const EffectRow* effect, int32_t row, bint standing,
     double limit_w) noexcept nogil:
-    """One effect of one row, on its target or on every storage asset."""
+    """One effect of one row, on its target or on every storage asset.
+
+    The trip a row starts with holds everything at zero, and opens no breaker.
+    """
     cdef int32_t at
     cdef int32_t first = 0 if effect.target < 0 else effect.target
     cdef int32_t last = table.storages if effect.target < 0 else effect.target + 1
@@ -145,7 +155,7 @@ cdef void effect_apply(
     elif effect.effect >= EFFECT_INHIBIT_CHARGE:
         for at in range(first, last):
             permit_apply(&table.permits[at], <Effect> effect.effect, row)
-        if effect.effect == EFFECT_OPEN_REQUEST:
+        if effect.effect == EFFECT_OPEN_REQUEST and not table.states[row].start:
             table.site.open_request = True
         elif effect.effect == EFFECT_SAFE_STATE:
             table.site.safe_state = True

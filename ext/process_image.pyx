@@ -19,6 +19,7 @@ from edgectl._kernel.quality cimport (
 cdef enum:
     SF_MAX = 10                  # SunSpec sunssf: -10 to 10
     BUFFER_INDEX = 3
+    COIL_ON = 0xFF00             # MAP 6.5; function 15 takes any word that is not 0 as on
 
 cdef extern from "<math.h>" nogil:
     long long llrint(double x)
@@ -170,7 +171,10 @@ cdef void put_number(
     cdef uint32_t bits
     cdef float single
     cdef uint16_t high, low
-    if type == TYPE_U16 or type == TYPE_S16 or type == TYPE_BIT:
+    if type == TYPE_BIT:
+        words[0] = COIL_ON if number != 0.0 else 0
+        return
+    if type == TYPE_U16 or type == TYPE_S16:
         words[0] = <uint16_t> <int64_t> number
         return
     if type == TYPE_F32:

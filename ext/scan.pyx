@@ -14,7 +14,7 @@ from edgectl._kernel.atomic cimport load64
 from edgectl._kernel.blocks cimport r_trig
 from edgectl._kernel.carbon cimport LOADS_MAX, STORAGES_MAX, flows_trace, stock_start
 from edgectl._kernel.clock cimport wake
-from edgectl._kernel.commit cimport dispatch_commit
+from edgectl._kernel.commit cimport dispatch_commit, open_request_commit
 from edgectl._kernel.dispatch cimport (
     SOURCE_LOCAL, SOURCE_OPERATOR, StorageRow, WantedRequest, dispatch_decide, dispatch_measure)
 from edgectl._kernel.interlock cimport (
@@ -229,6 +229,8 @@ cdef void scan_cycle(
     dispatch_decide(&state.dispatch, &state.image, state.interlocks.permits,
                     &state.interlocks.site, now_ns, dt_ns)
     dispatch_commit(&state.dispatch, &state.image, now_ns)
+    open_request_commit(&state.dispatch, &state.image, state.row.open_request_output,
+                        state.interlocks.site.open_request, now_ns)
     if state.dispatch.writes > 0 and state.wake_fd >= 0:
         wake(state.wake_fd)
     state.setpoints_written += state.dispatch.writes

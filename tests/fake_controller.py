@@ -53,14 +53,18 @@ def directory(site: str = "fake", period_ns: int = PERIOD_NS) -> dict[str, Any]:
         ],
         "storages": [{"id": name} for name in STORAGES],
         "pvs": [{"id": "PV-1"}],
-        "loads": [{"id": "IT-A", "kind": "it"}, {"id": "IT-B", "kind": "it"},
-                  {"id": "AUX", "kind": "aux"}],
+        "loads": [
+            {"id": "IT-A", "kind": "it", "power": "MTR-01.active_power"},
+            {"id": "IT-B", "kind": "it", "power": "MTR-02.active_power"},
+            {"id": "AUX", "kind": "aux", "power": "MTR-02.active_power"},
+        ],
         "flexible": None,
         "import_cap_w": 78e6,
         "groups": [],
+        "mqtt": {"host": "127.0.0.1", "port": 1, "node": "edge-1"},
         "sources": ["grid", "pv", "unmetered", *STORAGES],
         "sinks": [*LOADS, *STORAGES, "export", "losses"],
-    }  # fmt: skip
+    }
 
 
 def flow_cells(seq: int, sources: int, sinks: int) -> tuple[np.ndarray, np.ndarray]:

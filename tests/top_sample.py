@@ -95,6 +95,8 @@ def fill_snapshot(snapshot: Any, record: Any, now_ns: int) -> None:
     head = snapshot["head"]
     head["transactions"], head["setpoints_written"], head["readbacks"] = 1_021_940, 8_411, 8_409
     head["rt_grade"] = head["bus_rt_grade"] = 2
+    snapshot["source_totals"][0]["energy"]["units"] = 56_500_000_000
+    snapshot["source_totals"][0]["carbon"]["units"] = 6_471_000_000
     storages = snapshot["storages"]
     storages["power_w"], storages["setpoint_w"] = (-2.4e6, -1.7e6), (-2.42e6, -1.71e6)
     storages["soc_ratio"], storages["row"], storages["binding"] = (0.63, 0.71), -1, 2
@@ -155,6 +157,11 @@ def plant(*, troubled: bool = False, alive: bool = True, stopped: bool = False) 
     snapshot = source.snapshot()
     now_ns = int(snapshot["record"]["time_ns"])
     controller = Controller(
-        alive=alive, stopped=stopped, start_utc_ns=source.boot_id, now_utc_ns=UTC_NS, now_ns=now_ns
+        pid=4711,
+        alive=alive,
+        stopped=stopped,
+        start_utc_ns=source.boot_id,
+        now_utc_ns=UTC_NS,
+        now_ns=now_ns,
     )
     return plant_of(source.directory, snapshot, history, controller)

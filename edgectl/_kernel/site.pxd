@@ -12,6 +12,7 @@ cdef struct ScanRow:
     int32_t loads                # metered loads: IT buses first, then auxiliaries
     int32_t it_loads
     int32_t local_reset_point    # push-button input; -1: none
+    int32_t open_request_output  # coil that asks the breakers to open; -1: none
     int32_t grid_power_point     # internal points the kernel fills
     int32_t it_power_point
     int32_t aux_power_point

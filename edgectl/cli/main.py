@@ -98,7 +98,7 @@ def main() -> None:
     """The console script. Ends the process with the exit status of EPILOG."""
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
-        command_line(wanted)()
+        command_line(wanted)(prog_name="edgectl")
     except EdgectlError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

@@ -116,6 +116,7 @@ class Curves:
 class Controller:
     """What is known of the controller from outside its process."""
 
+    pid: int
     alive: bool
     stopped: bool
     start_utc_ns: int
@@ -150,6 +151,8 @@ class Plant:
     grid_g_per_kwh: float
     carbon_default: bool
     grid_kg_per_h: float
+    grid_energy_j: float  # since start
+    grid_carbon_g: float
     it_g_per_kwh: float
     it_shares: tuple[tuple[str, float], ...]
     loads: tuple[Load, ...]

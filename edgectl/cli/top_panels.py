@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
-from edgectl.cli.top_model import Battery, Curves, Level, Load, Plant
+from edgectl.cli.top_model import Battery, Curves, Level, Load, Notice, Plant
 from edgectl.cli.top_parts import (
     ATTENTION,
     BATTERY,
@@ -58,6 +58,9 @@ def power_panel(plant: Plant, width: int, height: int) -> Panel:
         line.no_wrap = True
         body.append(line)
     note = f"IT {megawatts(plant.it_w, 0)} MW   auxiliaries {megawatts(plant.aux_w, 0)} MW"
+    if plant.shed_request_w > STILL_W or plant.deferred_w > STILL_W:
+        asked = megawatts(plant.shed_request_w, 0)
+        note = f"deferred {megawatts(plant.deferred_w, 0)} of {asked} MW asked   {note}"
     return framed("Power", Group(*body), width, height, note)
 
 
@@ -136,7 +139,7 @@ def load_lines(plant: Plant, width: int, rows: int) -> list[tuple[Text, bool]]:
     aux = [load for load in plant.loads if not load.is_it]
     extra = 1 + (plant.export_w > STILL_W)
     loads = summed([*it, *aux], rows - extra)
-    scale_w = max((load.power_w for load in loads), default=1.0) or 1.0
+    scale_w = max((load.power_w for load in plant.loads), default=1.0) or 1.0
     lines = [(load_line(load, width, scale_w), True) for load in loads]
     if len(lines) + extra + 2 <= rows and it and aux and len(loads) == len(plant.loads):
         lines.insert(len(it), (Text(), False))
@@ -248,7 +251,7 @@ def buckets(curves: Curves, values: np.ndarray, width: int) -> np.ndarray:
 
 
 def carbon_panel(plant: Plant, width: int, height: int) -> Panel:
-    """Intensity, emission, PUE, and where the energy of IT comes from."""
+    """Intensity, emission, PUE, and where the energy of IT comes from; scan health if it fits."""
     inner = width - 4
     lines = [
         quantity("Grid intensity", plant.grid_g_per_kwh, 0, "g/kWh", inner, plant.carbon_default),
@@ -256,8 +259,10 @@ def carbon_panel(plant: Plant, width: int, height: int) -> Panel:
         quantity("IT intensity", plant.it_g_per_kwh, 0, "g/kWh", inner),
         quantity("PUE", plant.pue, 3, "     ", inner),
     ]
-    lines += mix_lines(plant, inner)
-    return framed("Carbon", Group(*lines[: height - 2]), width, height)
+    lines += [*mix_lines(plant, inner), *scan_lines(plant, inner)[:3]]
+    energy, carbon = plant.grid_energy_j / 3.6e9, plant.grid_carbon_g / 1e6
+    note = f"since start {number(energy, 1)} MWh, {number(carbon, 1)} t"
+    return framed("Carbon", Group(*lines[: height - 2]), width, height, note)
 
 
 def quantity(
@@ -276,30 +281,38 @@ def mix_lines(plant: Plant, width: int) -> list[Text]:
         kind = {"grid": "grid", "pv": "PV", "unmetered": "unmetered"}.get(name, "battery")
         shares[kind] = shares.get(kind, 0.0) + share
     styles = {"grid": GRID, "PV": PV, "battery": BATTERY, "unmetered": OTHER}
-    legend = words(("IT from " if width >= 40 else "", DIM))
+    legend = Text(no_wrap=True, overflow="ellipsis")
     for place, (kind, share) in enumerate(shares.items()):
         legend.append(f"{'  ' if place else ''}{kind} ", style=styles[kind])
         legend.append(f"{share * 100.0:.0f} %", style=TEXT)
+    if legend.cell_len + 8 <= width:
+        legend = words(("IT from ", DIM), legend)
     return [bar([(share, styles[kind]) for kind, share in shares.items()], width), legend]
 
 
 def scan_panel(plant: Plant, width: int, height: int) -> Panel:
     """Is the cycle on time, and does the bus answer."""
-    timing, inner = plant.timing, width - 4
+    lines = scan_lines(plant, width - 4)[: height - 2]
+    return framed("Scan", Group(*lines), width, height)
+
+
+def scan_lines(plant: Plant, inner: int) -> list[Text]:
+    """Scan and bus health, what matters most first."""
+    timing = plant.timing
 
     def row(name: str, value: str, ok: bool = True) -> Text:
         return both_ends(words((name, DIM)), words((value, TEXT if ok else ATTENTION)), inner)
 
     late = f"{timing.lateness_p50_us:.0f} / {timing.lateness_p99_us:.0f} / "
-    lines = [
+    return [
         row("Lateness p50/p99/max", f"{late}{number(timing.lateness_max_us, 0)} µs"),
-        row("Execution p50/max", f"{timing.exec_p50_us:.0f} / {timing.exec_max_us:.0f} µs"),
         row("Overruns", str(timing.overruns), timing.overruns == 0),
         row(
             "Fresh devices",
             f"{timing.devices_fresh} of {timing.devices_counted}",
             timing.devices_fresh == timing.devices_counted,
         ),
+        row("Execution p50/max", f"{timing.exec_p50_us:.0f} / {timing.exec_max_us:.0f} µs"),
         row("Set points written", number(timing.setpoints_written, 0)),
         row(
             "Read-backs agreed",
@@ -312,7 +325,6 @@ def scan_panel(plant: Plant, width: int, height: int) -> Panel:
         row("Scan thread", timing.grade, timing.grade != "ordinary scheduling"),
         row("Field bus thread", timing.bus_grade, timing.bus_grade != "ordinary scheduling"),
     ]
-    return framed("Scan", Group(*lines[: height - 2]), width, height)
 
 
 def bus_panel(plant: Plant, width: int, height: int) -> Panel:
@@ -346,9 +358,11 @@ def bus_panel(plant: Plant, width: int, height: int) -> Panel:
 
 
 def attention_panel(plant: Plant, width: int, height: int) -> Panel:
-    """Interlocks that are not clear, tripped and first-out first; then alarms as of now."""
+    """Alarms that are trips, then interlocks that are not clear, first-out first; then the rest."""
     inner, rows = width - 4, height - 2
-    lines: list[Text] = []
+    lines = [notice_line(notice) for notice in plant.notices if notice.level == Level.TRIP]
+    if lines and plant.interlocks:
+        lines.append(Text())
     for row in plant.interlocks:
         style = LEVEL_STYLE[row.level]
         mark = "▶ " if row.first_out else "  "
@@ -358,11 +372,8 @@ def attention_panel(plant: Plant, width: int, height: int) -> Panel:
             lines.append(
                 words(("  first out ", style), (f"{duration(row.since_s)} ago. {row.why}", DIM))
             )
-    if plant.notices and lines:
-        lines.append(Text())
-    for notice in plant.notices:
-        mark = "● " if notice.level == Level.TRIP else "○ "
-        lines.append(words((mark, LEVEL_STYLE[notice.level]), notice.text))
+    rest = [notice_line(notice) for notice in plant.notices if notice.level < Level.TRIP]
+    lines += [Text(), *rest] if rest and plant.interlocks else rest
     if not lines:
         lines = [words(("Nothing asks for attention.", NORMAL))]
     if len(lines) > rows:
@@ -373,3 +384,9 @@ def attention_panel(plant: Plant, width: int, height: int) -> Panel:
         ]
     note = f"{len(plant.interlocks)} of {plant.interlocks_total} interlocks not clear"
     return framed("Interlocks and alarms", Group(*lines), width, height, note)
+
+
+def notice_line(notice: Notice) -> Text:
+    """A mark in the colour of how serious it is, and the words."""
+    mark = "● " if notice.level == Level.TRIP else "○ "
+    return words((mark, LEVEL_STYLE[notice.level]), notice.text)

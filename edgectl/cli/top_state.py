@@ -3,6 +3,7 @@
 Nothing here keeps a number that the segment does not hold.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,11 +27,13 @@ from edgectl.cli.top_model import (
     Plant,
     Timing,
 )
+from edgectl.cli.top_parts import duration
 
 HISTORY_RECORDS = 6_000  # 10 minutes at 100 ms: the widest chart
 FLOW_RECORDS = 10  # powers by path are means over this many scans
 STALLED_PERIODS = 20  # no scan for this long is worth a word
 LOST_S = 2.0  # no good reply for this long: the device is called silent
+TROUBLES = ("wrong identity", "no connection", "identifying", "silent")
 NEVER_NS = np.iinfo(np.int64).max
 
 BINDING_WORDS = {
@@ -133,28 +136,51 @@ def plant_of(
         grid_g_per_kwh=int(record["grid_mg_per_kwh"]) / 1e3,
         carbon_default=bool(record["carbon_default"]),
         grid_kg_per_h=float(carbon_ug_per_s[0].sum()) * 3600.0 / 1e9,
+        grid_energy_j=whole(snapshot["source_totals"][0]["energy"]),
+        grid_carbon_g=whole(snapshot["source_totals"][0]["carbon"]) / 1e3,
         it_g_per_kwh=float(carbon_ug_per_s[:, it].sum()) / 1e6 / it_kwh_per_s
         if it_kwh_per_s > 0.0
         else float("nan"),
         it_shares=shares_of(directory["sources"], it_w),
         loads=loads_of(directory, power_w),
         batteries=batteries_of(directory, snapshot),
-        devices=(devices := devices_of(directory, snapshot, controller.now_ns)),
+        devices=(devices := devices_of(directory, snapshot, controller)),
         interlocks=interlocks_of(directory, snapshot),
         interlocks_total=len(directory["interlocks"]),
-        notices=notices_of(directory, snapshot, history, devices),
+        notices=(
+            *gone_notices(directory, controller),
+            *notices_of(directory, snapshot, history, devices),
+        ),
         timing=timing_of(snapshot, history),
         curves=history.curves(),
+    )
+
+
+def whole(total: Any) -> float:
+    """A lifetime total of two limbs, in its larger unit: J of energy, mg of carbon."""
+    return float(total["units"]) + float(total["milli"]) / 1e3
+
+
+def gone_notices(directory: Mapping[str, Any], controller: Controller) -> tuple[Notice, ...]:
+    """What to do about a controller that does not run."""
+    if controller.alive:
+        return ()
+    what = "stopped" if controller.stopped else f"gone (it was process {controller.pid})"
+    level = Level.ATTENTION if controller.stopped else Level.TRIP
+    site = directory["site"]
+    return (
+        Notice(level, f"The controller is {what}; all figures are those of its last scan."),
+        Notice(level, f"Start it again: edgectl run {site}. This view finds it by itself."),
     )
 
 
 def mode_of(record: Any, controller: Controller, period_ns: int) -> tuple[str, Level, str]:
     """The one word for what the controller is doing, how serious that is, and a note."""
     age_s = max(0.0, (controller.now_ns - int(record["time_ns"])) / 1e9)
-    when = np.datetime64(int(record["utc_ns"]) // 1_000_000_000, "s")
-    last = f"last scan {str(when).replace('T', ' ')} UTC"
+    when = time.strftime("%H:%M:%S", time.gmtime(int(record["utc_ns"]) // 1_000_000_000))
+    last = f"since {when} UTC, {duration(age_s)} ago"
     if controller.stopped:
-        return "STOPPED", Level.ATTENTION, f"{last}, in good order"
+        return "STOPPED", Level.ATTENTION, last
     if not controller.alive:
         return "CONTROLLER GONE", Level.TRIP, last
     if age_s > STALLED_PERIODS * period_ns / 1e9:
@@ -211,13 +237,15 @@ def batteries_of(directory: Mapping[str, Any], snapshot: Any) -> tuple[Battery, 
     return tuple(found)
 
 
-def devices_of(directory: Mapping[str, Any], snapshot: Any, now_ns: int) -> tuple[Device, ...]:
+def devices_of(
+    directory: Mapping[str, Any], snapshot: Any, controller: Controller
+) -> tuple[Device, ...]:
     """Devices in the directory's order, with their state in a word."""
     found = []
     for device, link, age_ns in zip(
         directory["devices"], snapshot["links"], snapshot["device_age_ns"], strict=True
     ):
-        state, level = device_state(link, now_ns)
+        state, level = device_state(link, controller)
         found.append(
             Device(
                 name=str(device["id"]),
@@ -235,15 +263,17 @@ def devices_of(directory: Mapping[str, Any], snapshot: Any, now_ns: int) -> tupl
     return tuple(found)
 
 
-def device_state(link: Any, now_ns: int) -> tuple[str, Level]:
+def device_state(link: Any, controller: Controller) -> tuple[str, Level]:
     """One word for a device and how serious it is."""
+    if not controller.alive:
+        return "not read", Level.ATTENTION
     if link["refused"]:
         return "wrong identity", Level.TRIP
     if not link["connected"]:
         return "no connection", Level.TRIP
     if not link["identified"]:
         return "identifying", Level.ATTENTION
-    if now_ns - int(link["good_ns"]) > LOST_S * 1e9:
+    if controller.now_ns - int(link["good_ns"]) > LOST_S * 1e9:
         return "silent", Level.TRIP
     return "ok", Level.NORMAL
 
@@ -293,7 +323,7 @@ def notices_of(
 ) -> tuple[Notice, ...]:
     """What is not as it should be now, the worst first. Interlocks stand apart."""
     record, head = snapshot["record"], snapshot["head"]
-    found = [Notice(d.level, f"{d.name}: {d.state}") for d in devices if d.level]
+    found = [Notice(d.level, f"{d.name}: {d.state}") for d in devices if d.state in TROUBLES]
     if record["balance_error_mj"] or record["balance_error_ug"]:
         found.append(Notice(Level.TRIP, "energy or carbon does not balance: report this"))
     if record["carbon_default"]:

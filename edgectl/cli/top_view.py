@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgectl.cli.top_model import Plant
+from edgectl.cli.top_model import Level, Plant
 from edgectl.cli.top_panels import (
     LEVEL_STYLE,
     attention_panel,
@@ -44,8 +44,12 @@ def header(plant: Plant, columns: int) -> Text:
     left = words((" edgectl ", f"bold {TEXT}"), (f"{plant.site}  ", TEXT), mode_badge(plant))
     if plant.mode_note:
         left.append(f"  {plant.mode_note}", style=LEVEL_STYLE[plant.mode_level])
-    parts = [f"scan {number(plant.scan, 0)}", f"up {duration(plant.uptime_s)}", utc(plant.utc_ns)]
-    if columns >= WIDE_COLUMNS:
+    parts = [utc(plant.utc_ns)]
+    if columns < WIDE_COLUMNS and plant.mode_level == Level.TRIP:
+        parts = [parts[0].partition(" ")[2]]  # the note needs the room
+    else:
+        parts = [f"scan {number(plant.scan, 0)}", f"up {duration(plant.uptime_s)}", *parts]
+    if columns >= WIDE_COLUMNS and not plant.mode_note:
         parts = [plant.zone, plant.timing.grade, *parts]
     return both_ends(left, words((" · ".join(parts) + " ", DIM)), columns)
 
@@ -62,7 +66,7 @@ def utc(utc_ns: int) -> str:
 
 def footer(columns: int) -> Text:
     """How to leave, and that leaving stops nothing."""
-    left = words((" Ctrl-C leaves this view; the controller goes on.", DIM))
+    left = words((" Ctrl-C leaves; the controller goes on.", DIM))
     right = words(("battery power: charge + discharge −  ", DIM))
     return both_ends(left, right, columns)
 
@@ -107,7 +111,7 @@ def attention_lines(plant: Plant, most: int) -> int:
     `most` at most, unless all fits.
     """
     first_outs = sum(row.first_out for row in plant.interlocks)
-    needed = len(plant.interlocks) + first_outs + len(plant.notices) + 3
+    needed = len(plant.interlocks) + first_outs + len(plant.notices) + 4
     return max(4, min(needed, max(most // 2, most - len(plant.devices) - 3)))
 
 

@@ -29,7 +29,7 @@ cdef enum:                     # the first signals; feeds follow
     SIGNAL_VOLTAGE_RATIO = 1     # of nominal, the same at every feed
     SIGNAL_DRY_BULB_K = 2
     SIGNAL_WET_BULB_K = 3
-    SIGNAL_LOSS_W = 4            # UPS and transformers: metered nowhere
+    SIGNAL_LOSS_W = 4            # UPS, transformers: metered nowhere
     SIGNAL_DEFERRABLE_W = 5      # on top of what is deferred already
     SIGNAL_DEFERRED_W = 6
     SIGNAL_DEFER_REQUEST_W = 7

@@ -15,3 +15,4 @@ cdef class Plant:
     cdef PlantState* state
     cdef object table            # keeps the array alive that state points into
     cdef readonly dict names     # signal name to index
+    cdef readonly tuple signal_names   # by index

@@ -129,9 +129,9 @@ def _row(campus: Campus, scenario: str) -> dict[str, float | int]:
 def _feeds(campus: Campus, seed: int) -> list[tuple[float, float]]:
     """Nominal amps per watt and the gain of each meter: grid, IT, auxes, PV, storage."""
     p = campus.parameters
-    count = campus.it_buses + campus.auxes + len(campus.pvs) + len(campus.storages)
-    errors = np.random.default_rng(seed).uniform(-1.0, 1.0, count + 1) * p.meter_gain_ratio
-    volts = [p.grid_voltage_v] + [p.bus_voltage_v] * count
+    volts = [p.grid_voltage_v] + [p.bus_voltage_v] * (campus.it_buses + campus.auxes)
+    volts += [p.pv_voltage_v] * len(campus.pvs) + [p.storage_voltage_v] * len(campus.storages)
+    errors = np.random.default_rng(seed).uniform(-1.0, 1.0, len(volts)) * p.meter_gain_ratio
     return [
         (float(1.0 / (np.sqrt(3.0) * volt * p.power_factor)), 1.0 + float(error))
         for volt, error in zip(volts, errors, strict=True)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -75,11 +76,20 @@ class ResponderProcess:
     devices  how many
     faults   what some of them do wrong; the others answer at once
     late_ms  ms by which a late device holds each reply back
+    fifo_priority  SCHED_FIFO priority wanted, 0 for none: real devices do not slow
+                   down because this machine is busy
     """
 
-    def __init__(self, devices: int, faults: Sequence[Fault] = (), late_ms: int = 250) -> None:
+    def __init__(
+        self,
+        devices: int,
+        faults: Sequence[Fault] = (),
+        late_ms: int = 250,
+        fifo_priority: int = 0,
+    ) -> None:
         command = [sys.executable, "-m", "edgectl.plant.responder"]
         command += ["--devices", str(devices), "--late-ms", str(late_ms), "--until-stdin-closes"]
+        command += ["--fifo-priority", str(fifo_priority)]
         for fault in faults:
             command += ["--fault", str(fault)]
         self.process = subprocess.Popen(
@@ -121,6 +131,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, required=True)
     parser.add_argument("--base-port", type=int, default=0, help="0: any free ports")
     parser.add_argument("--late-ms", type=int, default=250)
+    parser.add_argument("--fifo-priority", type=int, default=0, help="0: ordinary scheduling")
     parser.add_argument("--fault", type=Fault.parse, action="append", default=[])
     parser.add_argument("--until-stdin-closes", action="store_true")
     options = parser.parse_args()
@@ -128,6 +139,9 @@ def main() -> None:
     for fault in options.fault:
         behaviours[fault.device] = fault.behaviour
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the loop holds no Python to raise in
+    if options.fifo_priority > 0:
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(options.fifo_priority))
     listeners = listen(options.devices, options.base_port)
     ports = [listener.getsockname()[1] for listener in listeners]
     print(json.dumps({"ports": ports, "pid": os.getpid()}), flush=True)

@@ -76,6 +76,7 @@ NEUTRAL: dict[str, dict[str, Any]] = {
         "lead_ns": 60_000_000,
         "overruns_to_safe": 3,
         "local_reset_point": -1,
+        "open_request_output": -1,
     },
 }
 

@@ -24,7 +24,7 @@ def read_cause(context: Context, path: Path, entry: CauseEntry) -> Cause | None:
     thresholds = _thresholds(context, path, entry, unit)
     if thresholds is None:
         return None
-    forms = [form for form in ("above", "below") if form in thresholds]
+    forms: list[str] = [form for form in ("above", "below") if form in thresholds]
     forms += ["equals"] if entry.equals is not None else []
     forms += ["not_equals"] if entry.not_equals is not None else []
     forms += ["limit"] if entry.limit else []
@@ -126,7 +126,8 @@ def _window(
         noise = 0.975 if (form == "above") == (on >= 0) else 1.025
         context.add(
             (*path, reset_key),
-            f"{reset_key} is {unit_text(off, unit)}; it must be {side} {key}, {unit_text(on, unit)}",
+            f"{reset_key} is {unit_text(off, unit)}; it must be {side} {key}, "
+            f"{unit_text(on, unit)}",
             "As written the interlock could trip and reset in the same scan.",
             "Leave a deadband of at least the meter's noise, "
             f"for example {unit_text(on * noise if on else (-1 if form == 'above' else 1), '')}.",

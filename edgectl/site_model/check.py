@@ -1,6 +1,5 @@
 """What a site file must not contain, beyond its form: names, units, relations, bounds."""
 
-from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address
 
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE
@@ -288,11 +287,9 @@ def _check_metered_once(context: Context) -> None:
     """No power is booked twice."""
     file = context.file
     seen = {file.grid.power: "[grid]"}
-    entries: Iterable[tuple[str, int, str, str]] = (
-        (section, at, each.id, each.power)
-        for section, array in (("load", file.load), ("pv", file.pv), ("battery", file.battery))
-        for at, each in enumerate(array)
-    )
+    entries = [("load", at, each.id, each.power) for at, each in enumerate(file.load)]
+    entries += [("pv", at, each.id, each.power) for at, each in enumerate(file.pv)]
+    entries += [("battery", at, each.id, each.power) for at, each in enumerate(file.battery)]
     for section, at, own, tag in entries:
         if tag in seen:
             context.add(

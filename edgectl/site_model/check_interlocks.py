@@ -126,15 +126,14 @@ def _check_effect(context: Context, path: Path, effect: EffectEntry) -> None:
             "Remove the asset.",
             RANK_VALUE,
         )
-    elif effect.asset is not None and effect.asset not in batteries:
-        if effect.asset not in context.broken:
-            context.add(
-                (*path, "asset"),
-                f"{effect.action} on {effect.asset}, which is no battery of this site",
-                "The row would trip and nothing would happen.",
-                did_you_mean(effect.asset, batteries),
-                RANK_SAFETY,
-            )
+    elif effect.asset not in (None, *batteries, *context.broken):
+        context.add(
+            (*path, "asset"),
+            f"{effect.action} on {effect.asset}, which is no battery of this site",
+            "The row would trip and nothing would happen.",
+            did_you_mean(str(effect.asset), batteries),
+            RANK_SAFETY,
+        )
     missing = _missing_command(context, effect.action)
     if missing:
         context.add(

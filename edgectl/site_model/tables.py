@@ -43,7 +43,7 @@ ARRAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KernelTables(Mapping[str, Table]):
     """The kernel's tables by name, and the directory that names their rows.
 
@@ -87,7 +87,7 @@ class KernelTables(Mapping[str, Table]):
 def compile_tables(site: Site) -> KernelTables:
     """All tables of a checked site. Nothing can fail here that check_site lets pass."""
     bus = bus_arrays(site)
-    names = [
+    names: list[dict[str, Any]] = [
         {"name": tag, "unit": unit, "device": device}
         for tag, unit, device in internal_points(
             (each.id for each in site.devices), (each.id for each in site.batteries)
@@ -155,8 +155,9 @@ def _journaled(site: Site, point_index: Mapping[str, int]) -> set[int]:
 
 def _metered(site: Site) -> Iterable[str]:
     yield site.grid.power
-    for each in (*site.loads, *site.pvs, *site.batteries):
-        yield each.power
+    yield from (load.power for load in site.loads)
+    yield from (pv.power for pv in site.pvs)
+    yield from (battery.power for battery in site.batteries)
 
 
 def _decided_on(site: Site) -> Iterable[str]:

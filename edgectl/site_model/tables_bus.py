@@ -13,6 +13,7 @@ from edgectl.profiles.model import Block, Command, Point, Probe, Profile
 from edgectl.site_model.model import Device, Site
 
 Table = NDArray[np.void]
+COIL_ON = 0xFF00
 
 
 @dataclass(slots=True)
@@ -163,5 +164,9 @@ def _fill_output(
     row["value_word"] = command.value_word
     row["function"] = command.function
     row["type"] = PointType[f"TYPE_{command.type.upper()}"]
+    if command.function == 5:  # its value goes on the wire as it stands: on is 0xFF00 (MAP 6.5)
+        row["scale"] = command.scale / COIL_ON
+        row["raw_max"] = COIL_ON
+        row["type"] = PointType.TYPE_U16
     row["word_order"] = WordOrder.ORDER_LOW_FIRST if low_first else WordOrder.ORDER_HIGH_FIRST
     row["template_words"][: command.count] = command.template

@@ -46,7 +46,7 @@ def control_arrays(
                 for each in site.batteries
             ],
         ),
-        "scan": _rows("ScanRow", [_scan(site, points)]),
+        "scan": _rows("ScanRow", [_scan(site, points, outputs)]),
     }
 
 
@@ -162,7 +162,9 @@ def _dispatch(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _scan(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
+def _scan(
+    site: Site, points: Mapping[str, int], outputs: Mapping[str, int]
+) -> dict[str, Any]:
     loads = ordered_loads(site)
     internal = {f"{name}_point": points[f"{SITE}.{name}"] for name, _ in SITE_POINTS}
     internal["overruns_point"] = internal.pop("overruns_in_row_point")
@@ -176,6 +178,7 @@ def _scan(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
         "loads": len(loads),
         "it_loads": sum(load.kind == "it" for load in loads),
         "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],
+        "open_request_output": NONE if site.open_request is None else outputs[site.open_request],
         "first_device_age_point": points[f"{site.devices[0].id}.age"],
         **internal,
     }

@@ -131,6 +131,10 @@ cdef void site_signals(PlantState* plant) noexcept nogil:
     signal[SIGNAL_FREQUENCY_HZ] = 60.0 + 0.012 * plant.frequency
     signal[SIGNAL_VOLTAGE_RATIO] = 1.0 + 0.0015 * plant.voltage
     signal[SIGNAL_LOSS_W] = plant.ups_loss_w + plant.transformer_loss_w
+    if plant.row.cooling_feeds == 0:               # no meter sees it
+        signal[SIGNAL_LOSS_W] += plant.cooling_w
+    if plant.row.auxes == plant.row.cooling_feeds:
+        signal[SIGNAL_LOSS_W] += plant.house_w
     signal[SIGNAL_DEFERRABLE_W] = plant.deferrable_w - plant.deferred_w
     signal[SIGNAL_DEFERRED_W] = plant.deferred_w
     if plant.heard_ns >= 0:
@@ -435,6 +439,7 @@ cdef plant_layout(Plant plant, feeds):
                 names[f"{owner}.{quantity}"] = index
                 index += 1
     plant.names = names
+    plant.signal_names = tuple(names)
 
 
 cdef void plant_settle(PlantState* state, int64_t utc_ns) noexcept nogil:

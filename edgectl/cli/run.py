@@ -1,0 +1,103 @@
+"""`edgectl run SITE`: the control loop for one site until stopped."""
+
+import json
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgectl._kernel.clock import RtGrade
+from edgectl.controller.deadlines import DeadlineLog, deadline_figures
+from edgectl.controller.runtime import SCANS_MAX, RuntimeOptions
+from edgectl.controller.session import Session
+from edgectl.events import configure_logging
+from edgectl.services.supervisor import Supervisor
+from edgectl.site_model import compile_tables, load_site
+
+EPILOG = """\b
+Every interlock starts tripped; those that latch wait for their reset.
+
+exit status
+  0  stopped when asked; outputs in safe state
+  2  site file refused; no device was contacted
+  3  a device failed its identity check; nothing was written
+  4  too many scans overran; outputs in safe state
+  5  another controller of this site is running
+
+first time here:  edgectl check SITE
+"""
+
+
+def run(
+    site: Annotated[str, typer.Argument(help="Site file, or demo, or texas-100mw.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Sense, decide and record; write to no device.")
+    ] = False,
+    scans: Annotated[
+        int | None, typer.Option("--scans", min=1, help="Stop after so many scans.")
+    ] = None,
+    services: Annotated[
+        bool, typer.Option(help="Start and supervise the ledger and MQTT too.")
+    ] = True,
+    services_option: Annotated[
+        list[str] | None,
+        typer.Option("--services-option", help="Passed on to edgectl services; may be repeated."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write deadlines against a witness thread to this JSON file at the end."),
+    ] = None,
+    witness_s: Annotated[
+        float, typer.Option("--witness-s", min=1.0, help="With --report: seconds witnessed.")
+    ] = 3600.0,
+    log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
+) -> None:
+    """Run the control loop for one site until stopped.
+
+    SITE names devices, tags, interlocks and carbon factors. Stop it with
+    Ctrl-C or SIGTERM: every setpoint is brought to zero first.
+    """
+    configure_logging(log_json=log_json)
+    checked = load_site(site)
+    tables = compile_tables(checked)
+    periods = round(witness_s * 1e9 / checked.scan.period_ns) if report else 0
+    options = RuntimeOptions(
+        dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods
+    )
+    session = Session(checked, tables, options)
+    supervisor = Supervisor(["services", site, *(services_option or [])]) if services else None
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    deadlines = DeadlineLog(session.reader, periods)
+
+    def each_look() -> None:
+        deadlines.drain()
+        if supervisor is not None:
+            supervisor.poll()
+
+    try:
+        if supervisor is not None:
+            supervisor.start()
+        session.run(stop, each_look)
+    finally:
+        if supervisor is not None:
+            supervisor.stop()
+        if report is not None:
+            deadlines.drain()
+            report.write_text(json.dumps(_report(session, deadlines), indent=1) + "\n")
+
+
+def _report(session: Session, deadlines: DeadlineLog) -> dict[str, Any]:
+    """Deadlines and counters of a run that has ended."""
+    columns = deadlines.columns
+    periods = int(columns["period"].max()) + 1 if deadlines.filled else 0
+    head = session.reader.snapshot()["head"]
+    figures = deadline_figures(columns, session.runtime.witness_lateness_ns, periods)
+    return figures | {
+        "rt_grade": RtGrade(int(head["rt_grade"])).name,
+        "bus_rt_grade": RtGrade(int(head["bus_rt_grade"])).name,
+        "journal_lost": deadlines.lost,
+    }

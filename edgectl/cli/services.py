@@ -1,0 +1,76 @@
+"""`edgectl services SITE`: the ledger and MQTT, beside a controller."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from edgectl.errors import EdgectlError
+from edgectl.events import configure_logging, emit
+from edgectl.ledger import data_dir
+from edgectl.services import Services, Settings
+from edgectl.site_model import load_site
+
+EPILOG = """\b
+exit status
+  0  stopped when asked
+  2  site file refused
+  6  the ledger is not one of this edgectl, or another process writes it
+  9  the carbon feed's file is not in one of its forms
+"""
+
+
+def services(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="A path, or a shipped site.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data-dir", help="Ledger files. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
+    ] = None,
+    mqtt_host: Annotated[
+        str | None, typer.Option("--mqtt-host", help="Broker, instead of the site file's.")
+    ] = None,
+    mqtt_port: Annotated[
+        int | None,
+        typer.Option("--mqtt-port", min=0, max=65535, help="Its port; 0 publishes nothing."),
+    ] = None,
+    carbon_feed: Annotated[
+        Path | None,
+        typer.Option("--carbon-feed", help="Grid carbon: .csv, .json or .toml; read again."),
+    ] = None,
+    carbon_ttl_s: Annotated[
+        float, typer.Option("--carbon-ttl-s", min=1.0, help="s that a value stays good.")
+    ] = 900.0,
+    supervised: Annotated[
+        bool, typer.Option("--supervised", help="End when the parent process is gone.")
+    ] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Events as JSON lines.")] = False,
+) -> None:
+    """Run the ledger and MQTT beside a controller, until stopped.
+
+    Waits for the controller of the site, reads its journal, and attaches again when a new one
+    starts. May be killed at any time: it goes on where the ledger's cursor stands.
+    """
+    configure_logging(log_json=log_json)
+    log = structlog.get_logger()
+    parent_pid = os.getppid() if supervised else None
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings = Settings(
+        site=load_site(site).id,
+        data_dir=data_dir(data),
+        mqtt_host=mqtt_host,
+        mqtt_port=mqtt_port,
+        carbon_feed=carbon_feed,
+        carbon_ttl_s=carbon_ttl_s,
+        parent_pid=parent_pid,
+    )
+    try:
+        Services(settings, log).run(stop)
+    except EdgectlError as error:
+        emit(log, "services.failed", error=error.problem)
+        raise

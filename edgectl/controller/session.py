@@ -1,0 +1,183 @@
+"""One run of the controller, from the checked site to outputs in the safe state.
+
+Start the threads, see what stands on the bus, arm, watch, stop. The main
+thread does nothing that a scan waits for.
+"""
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import structlog
+
+from edgectl._kernel.clock import RtGrade
+from edgectl._kernel.journal import MailKind
+from edgectl.controller.runtime import Runtime, RuntimeOptions
+from edgectl.controller.watch import Watch
+from edgectl.errors import IdentityError, OverrunError
+from edgectl.events import emit
+from edgectl.image import Mailbox, Segment, create_segment
+from edgectl.site_model import KernelTables, Site
+
+LOOK_S = 0.2
+IDENTIFY_S = 5.0  # a device that has not answered by then is armed around, and not written
+ARM_TTL_S = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended."""
+
+    cause: str = "asked"
+    safe_state: bool = False
+    scans: int = 0
+
+
+class Session:
+    """A controller for one site; `run` returns when it has stopped."""
+
+    def __init__(self, site: Site, tables: KernelTables, options: RuntimeOptions) -> None:
+        """Make the segment and bind the kernel; no device is contacted yet.
+
+        Raises SegmentError if a controller of this site is running.
+        """
+        self.site = site
+        self.options = options
+        self.segment: Segment = create_segment(
+            site.id, tables.directory, site.journal_minutes, site.scan.period_ns
+        )
+        self.reader = self.segment.reader()
+        self.runtime = Runtime(tables, self.segment, options)
+        self.watch = Watch(self.reader)
+        self.tables = tables
+
+    def run(self, stop: Event, each_look: Callable[[], None]) -> Outcome:
+        """Run until `stop` is set or the scans are done, then bring all outputs to safe.
+
+        each_look   called about every LOOK_S, on the main thread
+
+        Raises IdentityError if a device is not what its profile says (nothing
+        was written), OverrunError if too many scans overran.
+        """
+        started_s = time.monotonic()
+        outcome = Outcome()
+        gc.collect()
+        gc.freeze()
+        self.runtime.start()
+        try:
+            self._await_first_scan()
+            self._started()
+            self._identify(stop)
+            if self.site.arm == "auto" and not stop.is_set():
+                self._arm()
+            self._watch_until(stop, each_look, outcome)
+        finally:
+            self._stop(outcome, started_s)
+        if outcome.safe_state:
+            raise OverrunError(
+                where=self.site.id,
+                problem="an interlock held the site in its safe state when the controller stopped",
+                because="Too many scans overran, or another cause of a safe_state row stood.",
+                remedy="See the log for controller.safe_state_entered and the row that tripped.",
+            )
+        return outcome
+
+    def _await_first_scan(self) -> None:
+        while self.reader.journal_head == 0 and self.runtime.running:
+            time.sleep(0.02)
+
+    def _started(self) -> None:
+        head = self.reader.snapshot()["head"]
+        emit(
+            log,
+            "controller.started",
+            site=self.site.id,
+            pid=int(self.segment.head["controller_pid"][0]),
+            period_ms=self.site.scan.period_ns // 1_000_000,
+            devices=len(self.tables.devices),
+            points=len(self.tables.points),
+            interlocks=len(self.tables.interlocks),
+            rt_grade=RtGrade(int(head["rt_grade"])).name,
+            bus_rt_grade=RtGrade(int(head["bus_rt_grade"])).name,
+            dry_run=self.options.dry_run,
+            journal_minutes=self.site.journal_minutes,
+            segment=str(self.segment.path),
+        )
+
+    def _identify(self, stop: Event) -> None:
+        """Wait until every device is identified, at most IDENTIFY_S.
+
+        Raises IdentityError at the first look that finds one refused.
+        """
+        end_s = time.monotonic() + IDENTIFY_S
+        while time.monotonic() < end_s and self.runtime.running and not stop.is_set():
+            links = self._look()["links"]
+            refused = [
+                device
+                for device, link in zip(self.reader.directory["devices"], links, strict=True)
+                if link["refused"]
+            ]
+            if refused:
+                raise self._identity_error(refused)
+            if links["identified"].all():
+                return
+            stop.wait(LOOK_S / 4)
+
+    def _identity_error(self, refused: list[Any]) -> IdentityError:
+        named = ", ".join(
+            f"{device['id']} at {device['host']}:{device['port']} unit {device['unit']} "
+            f"is no {device['profile']}"
+            for device in refused
+        )
+        return IdentityError(
+            where=str(self.site.path),
+            problem=named,
+            because="Its registers would be read as another device's, and written as such. "
+            "Nothing was written to any device.",
+            remedy="Check address, unit and model, or name the profile of the device that is there.",
+        )
+
+    def _arm(self) -> None:
+        with Mailbox(self._path) as mailbox:
+            mailbox.put(MailKind.MAIL_ARM, 0, 0.0, 0, ARM_TTL_S)
+
+    @property
+    def _path(self) -> Path:
+        assert self.segment.path is not None
+        return self.segment.path
+
+    def _look(self) -> Any:
+        return self.watch.look(time.monotonic_ns())
+
+    def _watch_until(
+        self, stop: Event, each_look: Callable[[], None], outcome: Outcome
+    ) -> None:
+        while not stop.is_set() and self.runtime.running:
+            image = self._look()
+            outcome.safe_state = bool(image["record"]["safe_state"])
+            each_look()
+            stop.wait(LOOK_S)
+        if not self.runtime.running:
+            outcome.cause = "scans done"
+
+    def _stop(self, outcome: Outcome, started_s: float) -> None:
+        ended = self.runtime.stop()
+        image = self._look()
+        outcome.scans = self.runtime.kernel.scans
+        emit(
+            log,
+            "controller.stopped",
+            site=self.site.id,
+            scans=outcome.scans,
+            overruns=self.runtime.kernel.overruns,
+            setpoints_written=int(image["head"]["setpoints_written"]),
+            seconds=round(time.monotonic() - started_s, 3),
+            cause=outcome.cause if ended else "the scan did not end in time",
+        )
+        self.segment.close()

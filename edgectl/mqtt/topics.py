@@ -1,0 +1,41 @@
+"""The native topic tree."""
+
+from dataclasses import dataclass
+
+VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topics of one node of one site: edgectl/v1/<site>/<node>/..."""
+
+    site: str
+    node: str
+
+    def __post_init__(self) -> None:
+        for name in (self.site, self.node):
+            if not name or set(name) & set("/+#$\0 "):
+                raise ValueError(f"{name!r} cannot be a level of an MQTT topic")
+
+    def _topic(self, leaf: str) -> str:
+        return f"edgectl/{VERSION}/{self.site}/{self.node}/{leaf}"
+
+    @property
+    def state(self) -> str:
+        """Retained JSON, 1 Hz: all a person wants to know."""
+        return self._topic("state")
+
+    @property
+    def fast(self) -> str:
+        """Msgpack, one message a scan, QoS 0."""
+        return self._topic("fast")
+
+    @property
+    def event(self) -> str:
+        """JSON, QoS 1: what happened."""
+        return self._topic("event")
+
+    @property
+    def status(self) -> str:
+        """Retained JSON: online or not; the last will."""
+        return self._topic("status")

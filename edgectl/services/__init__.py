@@ -1,0 +1,15 @@
+"""The services process: reads the controller's segment, feeds the ledger and MQTT.
+
+loop          attach, read, feed, attach again
+ledger_feed   journal to ledger; a failure keeps the cursor
+mqtt_feed     journal and snapshot to MQTT; live only
+watch         changes from scan to scan as declared events
+carbon_feed   grid carbon intensity into the mailbox
+supervisor    starts the process and starts it again
+"""
+
+from edgectl.services.carbon_feed import CarbonFeed, CarbonPoster, FileFeed
+from edgectl.services.loop import Services, Settings
+from edgectl.services.supervisor import Supervisor
+
+__all__ = ["CarbonFeed", "CarbonPoster", "FileFeed", "Services", "Settings", "Supervisor"]

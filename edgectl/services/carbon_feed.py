@@ -1,0 +1,172 @@
+"""Grid carbon intensity into the mailbox, with an expiry.
+
+The kernel uses a value until it lapses and then the zone's higher default, with
+a flag. A feed that has nothing for now posts nothing: a guess would be worse.
+"""
+
+import csv
+import json
+import math
+import time
+import tomllib
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgectl._kernel.dispatch import RequestSource
+from edgectl._kernel.journal import MailKind
+from edgectl.errors import DataError, SegmentError
+from edgectl.events import emit
+from edgectl.image import Mailbox
+
+POST_EVERY_S = 5.0
+TTL_S = 900.0  # how long a value may steer and be booked after the feed is gone
+HOLD_NS = 2 * 3_600_000_000_000  # a last row holds as long as two of its steps, or this
+G_PER_KWH_MAX = 5_000.0  # beyond any grid
+DIRECT = "(direct)"  # the column of Electricity Maps' files that leaves out upstream
+LOCATION_TIME = "datetime (utc)"
+
+
+class CarbonFeed(Protocol):
+    """Something that knows the grid's carbon intensity."""
+
+    def at(self, utc_ns: int) -> float | None:
+        """g CO2e/kWh, location average, for this instant; None where it is not known."""
+        ...
+
+
+class FileFeed:
+    """A feed from a file that another program may rewrite at any time.
+
+    .csv    a header and rows of either  utc_ns,g_per_kwh  or
+            "Datetime (UTC)", ... "(direct)" as Electricity Maps publishes them;
+            a row holds until the next
+    .json   {"g_per_kwh": 412.0}, or {"rows": [[utc_ns, g_per_kwh], ...]}
+    .toml   g_per_kwh = 412.0
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises DataError where it is not in one of these forms."""
+        self.path = path
+        self._stamp: tuple[int, int] | None = None
+        self._times_ns: list[int] = []
+        self._values: list[float] = []
+        self._reload()
+
+    def at(self, utc_ns: int) -> float | None:
+        """As CarbonFeed. Raises DataError if the file was rewritten in another form."""
+        self._reload()
+        place = bisect_right(self._times_ns, utc_ns) - 1
+        if place < 0:
+            return None
+        if place == len(self._times_ns) - 1 and utc_ns - self._times_ns[place] > self._hold_ns:
+            return None
+        return self._values[place]
+
+    def _reload(self) -> None:
+        try:
+            status = self.path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if stamp == self._stamp:
+                return
+            rows = _read(self.path)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise DataError(
+                where=str(self.path),
+                problem=f"no grid carbon intensity could be read: {error}",
+                because="Without a feed the zone's higher default is booked, and flagged.",
+                remedy="Write rows of utc_ns,g_per_kwh under that header.",
+            ) from error
+        rows.sort()
+        self._times_ns = [utc_ns for utc_ns, _ in rows]
+        self._values = [value for _, value in rows]
+        step_ns = rows[-1][0] - rows[-2][0] if len(rows) > 1 else HOLD_NS
+        constant = len(rows) == 1 and rows[0][0] == 0
+        self._hold_ns = 2**63 if constant else min(HOLD_NS, 2 * step_ns)
+        self._stamp = stamp
+
+
+class CarbonPoster:
+    """Posts a feed's value every few seconds."""
+
+    def __init__(self, feed: CarbonFeed, site: str, log: Any, ttl_s: float = TTL_S) -> None:
+        """Nothing is posted before the first poll.
+
+        feed    where the values come from
+        site    id of the site whose controller gets them
+        ttl_s   s that a value stays good
+        """
+        self.feed = feed
+        self.site = site
+        self.ttl_s = ttl_s
+        self.posted = 0
+        self._log = log
+        self._due_s = 0.0
+        self._failed = False
+
+    def poll(self) -> None:
+        """Post when it is due. A failure is said once and tried again."""
+        now_s = time.monotonic()
+        if now_s < self._due_s:
+            return
+        self._due_s = now_s + min(POST_EVERY_S, self.ttl_s / 3)
+        try:
+            value = self.feed.at(time.time_ns())
+            if value is None:
+                raise DataError(
+                    where="carbon feed",
+                    problem="it has no value for now",
+                    because="An old value is not today's grid.",
+                    remedy="Bring the feed up to date.",
+                )
+            with Mailbox(self.site) as mailbox:
+                mailbox.put(
+                    MailKind.MAIL_GRID_CARBON, 0, value, RequestSource.SOURCE_PLAN, self.ttl_s
+                )
+        except (DataError, SegmentError) as error:
+            if not self._failed:
+                emit(self._log, "carbon.feed_failed", path=error.where, error=error.problem)
+            self._failed = True
+            return
+        self._failed = False
+        self.posted += 1
+
+
+def _read(path: Path) -> list[tuple[int, float]]:
+    """Rows of time and value. A single row at time 0 is a constant."""
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = _csv_rows(list(csv.reader(file)))
+    else:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        if "g_per_kwh" in content:
+            rows = [(0, float(content["g_per_kwh"]))]
+        else:
+            rows = [(int(row[0]), float(row[1])) for row in content["rows"]]
+    if not rows:
+        raise ValueError("it has no rows")
+    for _, value in rows:
+        if not (math.isfinite(value) and 0.0 <= value <= G_PER_KWH_MAX):
+            raise ValueError(f"{value} g/kWh is not between 0 and {G_PER_KWH_MAX:g}")
+    return rows
+
+
+def _csv_rows(lines: Sequence[Sequence[str]]) -> list[tuple[int, float]]:
+    if not lines:
+        raise ValueError("it is empty")
+    header = [name.strip().lower() for name in lines[0]]
+    body = [line for line in lines[1:] if line]
+    if LOCATION_TIME in header:
+        when = header.index(LOCATION_TIME)
+        what = next(place for place, name in enumerate(header) if name.endswith(DIRECT))
+        return [(_utc_ns(line[when]), float(line[what])) for line in body if line[what]]
+    when, what = header.index("utc_ns"), header.index("g_per_kwh")
+    return [(int(line[when]), float(line[what])) for line in body]
+
+
+def _utc_ns(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 10**9

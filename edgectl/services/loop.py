@@ -1,0 +1,175 @@
+"""The services' one loop: attach, read, feed, and attach again to the next controller.
+
+The ledger is fed before MQTT, and MQTT never waits: a slow or missing broker
+delays no record. A run of the controller is left only when its journal is read
+to the end and its last second is in the ledger.
+"""
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from edgectl.errors import SegmentError
+from edgectl.events import emit
+from edgectl.image import SegmentReader, attach, segment_path
+from edgectl.image.reader import read_head
+from edgectl.mqtt import Publisher, Topics
+from edgectl.services.carbon_feed import CarbonPoster, FileFeed
+from edgectl.services.ledger_feed import LedgerFeed
+from edgectl.services.mqtt_feed import MqttFeed
+
+TICK_S = 0.1
+GIVE_UP_S = 10.0  # a ledger that fails so long does not keep us from the next controller
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the services of one site need to know."""
+
+    site: str
+    data_dir: Path
+    mqtt_host: str | None = None  # None: as the site file says
+    mqtt_port: int | None = None  # None: as the site file says; 0: no MQTT
+    carbon_feed: Path | None = None
+    carbon_ttl_s: float = 900.0
+    parent_pid: int | None = None  # end when this is no longer the parent
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of the controller, while it is read."""
+
+    reader: SegmentReader
+    mqtt: MqttFeed | None = field(default=None)
+
+
+class Services:
+    """The services of one site."""
+
+    def __init__(self, settings: Settings, log: Any = None) -> None:
+        """Nothing is opened or contacted before run()."""
+        self.settings = settings
+        self._log = log or structlog.get_logger()
+        self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
+        self._publisher: Publisher | None = None
+        self._carbon = (
+            CarbonPoster(
+                FileFeed(settings.carbon_feed), settings.site, self._log, settings.carbon_ttl_s
+            )
+            if settings.carbon_feed
+            else None
+        )
+        self._run: _Run | None = None
+        self._done_boot = -1
+        self._awaited = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop` is set, or the parent is gone and all is read."""
+        start_s = time.monotonic()
+        emit(self._log, "services.started", pid=os.getpid(), site=self.settings.site)
+        try:
+            while not stop.is_set():
+                busy = self.tick()
+                if self._run is None and self._orphaned():
+                    break
+                if not busy:
+                    stop.wait(TICK_S)
+        finally:
+            self.close()
+            emit(self._log, "services.stopped", site=self.settings.site,
+                 seconds=round(time.monotonic() - start_s, 1))  # fmt: skip
+
+    def tick(self) -> bool:
+        """Do what is there to be done; True where more is waiting."""
+        if self._run is None and not self._attach():
+            return False
+        run = self._run
+        assert run is not None, "attached above"
+        # Looked at before reading: what a dead controller wrote last is then in the journal.
+        over = not run.reader.alive()
+        caught_up = self._ledger.pump()
+        if run.mqtt is not None:
+            run.mqtt.pump()
+        if self._carbon is not None and not over:
+            self._carbon.poll()
+        if over and self._may_leave(run, caught_up):
+            self._leave(run)
+        return not caught_up and self._ledger.failing_since_s is None
+
+    def close(self) -> None:
+        """Let go of everything. The second under way stays in the journal."""
+        self._ledger.close()
+        if self._publisher is not None:
+            self._publisher.stop()
+            self._publisher = None
+        if self._run is not None:
+            self._run.reader.close()
+            self._run = None
+
+    def _attach(self) -> bool:
+        try:
+            head = read_head(segment_path(self.settings.site))
+            if head is not None and int(head["start_utc_ns"]) == self._done_boot:
+                return False
+            reader = attach(self.settings.site)
+        except SegmentError as error:
+            self._say_awaited(error.problem)
+            return False
+        self._awaited = False
+        self._run = _Run(reader)
+        self._ledger.attach(reader)
+        publisher = self._publish_for(reader)
+        if publisher is not None:
+            self._run.mqtt = MqttFeed(reader, publisher)
+        emit(self._log, "segment.attached", site=self.settings.site, segment=str(reader.path),
+             controller_pid=reader.controller_pid, boot_id=reader.boot_id,
+             next_seq=reader.journal_head)  # fmt: skip
+        return True
+
+    def _publish_for(self, reader: SegmentReader) -> Publisher | None:
+        """The publisher, made once; node and broker are as the site file had them."""
+        if self.settings.mqtt_port == 0:
+            return None
+        if self._publisher is None:
+            of_site = reader.directory.get("mqtt") or {}
+            node = str(of_site.get("node", "edge-1"))
+            host = self.settings.mqtt_host or str(of_site.get("host", "127.0.0.1"))
+            port = self.settings.mqtt_port or int(of_site.get("port", 1883))
+            self._publisher = Publisher(Topics(self.settings.site, node), host, port, self._log)
+            self._publisher.start()
+        return self._publisher
+
+    def _may_leave(self, run: _Run, caught_up: bool) -> bool:
+        """All is in the ledger; or it cannot be written and nobody waits for that."""
+        if caught_up:
+            return self._ledger.finish()
+        failing_s = self._ledger.failing_since_s
+        return (
+            failing_s is not None
+            and time.monotonic() - failing_s > GIVE_UP_S
+            and (self._orphaned() or not run.reader.current())
+        )
+
+    def _leave(self, run: _Run) -> None:
+        emit(self._log, "segment.lost", site=self.settings.site,
+             controller_pid=run.reader.controller_pid, stopped=run.reader.stopped)  # fmt: skip
+        self._done_boot = run.reader.boot_id
+        run.mqtt = None
+        run.reader.close()
+        self._run = None
+        self._awaited = True
+
+    def _say_awaited(self, problem: str) -> None:
+        if not self._awaited:
+            emit(self._log, "segment.awaited", site=self.settings.site,
+                 segment=str(segment_path(self.settings.site)), problem=problem)  # fmt: skip
+        self._awaited = True
+
+    def _orphaned(self) -> bool:
+        parent = self.settings.parent_pid
+        return parent is not None and os.getppid() != parent

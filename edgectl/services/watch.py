@@ -1,0 +1,137 @@
+"""Changes from scan to scan, as declared events for the topic `event`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgectl.mqtt.state import device_state, number
+
+INTERLOCK_TRIPPED, INTERLOCK_LATCHED = 2, 3  # InterlockStatus
+Event = tuple[str, dict[str, Any]]
+
+
+class Watcher:
+    """Compares each scan with the one before. The first is what is compared with."""
+
+    def __init__(self, directory: Mapping[str, Any]) -> None:
+        """Prepare for the segment whose directory this is."""
+        self.site = str(directory["site"])
+        self.interlocks = directory["interlocks"]
+        self.devices = directory["devices"]
+        self._record: Any = None
+        self._snapshot: Any = None
+
+    def scans(self, records: Any) -> Iterator[Event]:
+        """Events of journal records, in order."""
+        for record in records:
+            if self._record is not None:
+                yield from self._scan(self._record, record)
+            self._record = record
+
+    def _scan(self, before: Any, record: Any) -> Iterator[Event]:
+        then, head = before["head"], record["head"]
+        scan = int(head["scan"])
+        if head["overruns"] != then["overruns"]:
+            yield (
+                "scan.overrun",
+                {
+                    "scan": scan,
+                    "period": int(head["period"]),
+                    "skipped": int(head["overruns"] - then["overruns"]),
+                    "lateness_us": int(head["lateness_ns"]) // 1000,
+                    "exec_us": int(head["exec_before_ns"]) // 1000,
+                },
+            )
+        if head["armed"] != then["armed"]:
+            name = "controller.armed" if head["armed"] else "controller.disarmed"
+            yield name, {"site": self.site, "scan": scan}
+        if head["safe_state"] and not then["safe_state"]:
+            yield "controller.safe_state_entered", {"site": self.site, "scan": scan}
+        if head["carbon_default"] != then["carbon_default"]:
+            g_per_kwh = int(head["grid_mg_per_kwh"]) / 1000
+            if head["carbon_default"]:
+                yield "carbon.default_used", {"scan": scan, "default_g_per_kwh": g_per_kwh}
+            else:
+                yield "carbon.feed_restored", {"scan": scan, "g_per_kwh": g_per_kwh}
+        if head["balance_error_mj"] or head["balance_error_ug"]:
+            yield (
+                "balance.broken",
+                {
+                    "scan": scan,
+                    "balance_error_mj": int(head["balance_error_mj"]),
+                    "balance_error_ug": int(head["balance_error_ug"]),
+                },
+            )
+        yield from self._rows(before, record, scan)
+
+    def _rows(self, before: Any, record: Any, scan: int) -> Iterator[Event]:
+        then, now = before["interlocks"], record["interlocks"]
+        for row in np.flatnonzero(then != now).tolist():
+            spec = self.interlocks[row]
+            fields = {"interlock": spec["id"], "title": spec.get("title"), "scan": scan}
+            acted, acts = (status[row] >= INTERLOCK_TRIPPED for status in (then, now))
+            if now[row] == INTERLOCK_TRIPPED and then[row] != INTERLOCK_TRIPPED:
+                yield (
+                    "interlock.tripped",
+                    fields
+                    | {
+                        "priority": spec.get("priority"),
+                        "group": spec.get("group"),
+                        "first_out": int(record["head"]["first_out_row"]) == row,
+                        "effect": spec.get("effects"),
+                    },
+                )
+            elif now[row] == INTERLOCK_LATCHED:
+                yield "interlock.latched", fields | {"reset": spec.get("reset")}
+            elif acted and not acts:
+                yield "interlock.cleared", fields
+
+    def image(self, snapshot: Any) -> Iterator[Event]:
+        """Events of the process image, as often as it is looked at."""
+        before, self._snapshot = self._snapshot, snapshot
+        if before is None:
+            return
+        scan = int(snapshot["record"]["scan"])
+        for spec, then, link, age_ns in zip(
+            self.devices, before["links"], snapshot["links"], snapshot["device_age_ns"],
+            strict=True,
+        ):  # fmt: skip
+            where = {name: spec.get(name) for name in ("host", "port", "unit")}
+            fields = {"device": spec["id"], "scan": scan, **where}
+            was, state = device_state(then), device_state(link)
+            if state == "identified" != was:
+                yield "device.connected", fields | {"connects": int(link["connects"])}
+            elif state == "refused" != was:
+                yield "device.identity_refused", fields | {"profile": spec.get("profile")}
+            elif state == "lost" != was:
+                yield (
+                    "device.lost",
+                    fields
+                    | {
+                        "age_ms": int(age_ns) // 1_000_000,
+                        "timeouts": int(link["timeouts"]),
+                    },
+                )
+            if link["write_failures"] > then["write_failures"]:
+                yield (
+                    "device.write_failed",
+                    {
+                        "device": spec["id"],
+                        "scan": scan,
+                        "failures": int(link["write_failures"]),
+                        "exceptions": int(link["exceptions"]),
+                    },
+                )
+        rejected = int(snapshot["head"]["mails_rejected"])
+        if rejected > before["head"]["mails_rejected"]:
+            yield "request.rejected", {"scan": scan, "count": rejected}
+
+
+def as_message(event: Event, record: Any) -> dict[str, Any]:
+    """The event as it stands in the topic `event`, with the time of its scan."""
+    name, fields = event
+    plain = {
+        key: number(value) if isinstance(value, float) else value for key, value in fields.items()
+    }
+    return {"event": name, "utc_ns": int(record["utc_ns"]), **plain}
