@@ -10,7 +10,7 @@ KERNEL = (
     "clock", "modbus", "link", "fieldbus", "process_image", "quality", "blocks", "interlock",
     "dispatch", "commit", "totalizer", "carbon", "journal", "record", "scan", "kernel", "layout",
 )  # fmt: skip
-PLANT = ("physics", "simulate", "peers")
+PLANT = ("equipment", "physics", "simulate", "peers")
 
 trace = os.environ.get("EDGECTL_TRACE") == "1"  # line coverage of nogil code
 check = trace or os.environ.get("EDGECTL_CHECK") == "1"  # bounds checks on
@@ -21,7 +21,6 @@ build_dir = None if trace else "build/annotate" if annotate else "build/cython"
 headers = [str(p) for p in Path("edgectl").glob("**/*.pxd")]
 sources = {f"edgectl._kernel.{name}": Path(f"ext/{name}.pyx") for name in KERNEL}
 sources |= {f"edgectl.plant._{name}": Path(f"ext/plant/{name}.pyx") for name in PLANT}
-sources = {name: path for name, path in sources.items() if path.exists()}
 
 
 def generated_c_is_stale() -> bool:

@@ -71,7 +71,10 @@ class FileError(EdgectlError):
             remedy=worst.remedy,
         )
         self.problems = ordered
-        self.args = ("\n".join(str(each) for each in ordered),)
+        text = "\n".join(str(each) for each in ordered)
+        if len(ordered) > 1:
+            text += f"\n{len(ordered)} problems, the worst first; no device was contacted."
+        self.args = (text,)
 
 
 class SiteFileError(FileError):

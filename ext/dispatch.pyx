@@ -122,7 +122,8 @@ cdef void measure_storage(
 cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
     """Take grid, PV and battery power of this scan, and work out the site without its battery.
 
-    A lost grid meter counts as at its limit; lost PV as none.
+    A lost grid meter counts as at its limit; lost PV as none. A PV point is
+    import positive like any other, so generation, pv_w, is its negative.
     """
     cdef const DispatchRow* row = dispatch.row
     cdef const Sample* sample = &image.samples[row.grid_point]
@@ -135,7 +136,7 @@ cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noe
     for at in range(row.pvs):
         sample = &image.samples[dispatch.pv_rows[at].power_point]
         if sample.quality != QUALITY_BAD:
-            dispatch.pv_w += sample.value
+            dispatch.pv_w -= sample.value
     dispatch.battery_w = 0.0
     for at in range(row.storages):
         dispatch.battery_w += storage_power_w(
@@ -409,7 +410,7 @@ cdef class DispatchBench:
     """Batteries, a grid meter and a flexible load on their own, scan by scan; the tests' door.
 
     Point 0 is grid power, 1 available and 2 deferred load, then power and SoC
-    of each storage.
+    of each storage; PV points are import positive: generation is negative.
     """
 
     cdef Dispatch dispatch

@@ -230,8 +230,13 @@ cdef void interlocks_evaluate(
 
 cdef bint may_reset(
     const InterlockRow* row, const InterlockState* state, Reset authority) noexcept nogil:
-    """Whether the authority may clear the row's latch; local may do what an operator may."""
+    """Whether the authority may clear the row's latch; local may do what an operator may.
+
+    An auto row clears by itself after its off-delay and not before, unless it is locked out.
+    """
     if state.status != INTERLOCK_LATCHED or state.cause:
+        return False
+    if row.reset == RESET_AUTO and not state.locked:
         return False
     if row.reset == RESET_RESTART or row.reset == RESET_LOCAL:
         return authority == row.reset

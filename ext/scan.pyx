@@ -200,7 +200,7 @@ cdef void integrate(KernelState* state) noexcept nogil:
     for at in range(state.dispatch.row.storages):
         storage_mj[at] = state.meter_states[first_storage + at].energy_mj
     for at in range(first_pv, state.meters):
-        pv_mj += state.meter_states[at].energy_mj
+        pv_mj -= state.meter_states[at].energy_mj
     flows_trace(&state.flows, state.meter_states[0].energy_mj, pv_mj, load_mj, storage_mj,
                 llrint(state.dispatch.carbon_g_per_kwh * 1000.0), state.row.pv_mg_per_kwh,
                 state.row.default_mg_per_kwh)

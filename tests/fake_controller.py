@@ -126,6 +126,7 @@ class FakeController:
         image["head"]["seq"], image["head"]["scans"] = self.seq, self.seq + 1
         image["head"]["transactions"] = self.seq * 6
         image["record"] = record["head"]
+        image["links"]["good_ns"] = record["head"]["time_ns"]
         image["storages"] = record["storages"]
         image["interlocks"]["status"] = record["interlocks"]
         image["links"]["connected"] = image["links"]["identified"] = 1

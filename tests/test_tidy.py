@@ -39,6 +39,12 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Units that exist only outside: in profiles, in the site file, in what people read.
 FOREIGN_UNITS = re.compile(
+    r"(?<!_per)_(kw|kwh|mw|mwh|wh|kva|degc|celsius|percent|pct|hours|kg|tonnes)$"
+)
+OUTSIDE = ("edgectl/profiles/", "edgectl/site_model/", "edgectl/cli/", "edgectl/plant/")
+
+# A quantity that stands still without a unit in its name is one of these, or it has none.
+UNITS = re.compile(
     r"_(w|j|s|ns|k|v|a|hz|deg|ratio|g_per_kwh|mg_per_kwh|w_per_s|per_s|milliwatt|mj|ug)"
     r"(\d|_max|_min)?$"
 )
@@ -111,6 +117,19 @@ def test_the_kernel_knows_nothing_of_python_packages() -> None:
             if used and used.group(1) not in ({"_kernel"} if kernel else {"_kernel", "plant"}):
                 findings.append(f"{name_of(path)}:{number}: imports edgectl.{used.group(1)}")
     report(findings)
+
+
+def test_every_module_of_ext_is_built() -> None:
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    tables = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in {"KERNEL", "PLANT"}
+    }
+    for table, folder in (("KERNEL", ROOT / "ext"), ("PLANT", ROOT / "ext" / "plant")):
+        assert sorted(tables[table]) == sorted(p.stem for p in folder.glob("*.pyx"))
 
 
 # ---- sizes

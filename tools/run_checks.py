@@ -16,6 +16,7 @@ import time
 import venv
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ TRACE = BUILD / "trace"
 DIST = BUILD / "dist"
 KERNEL_COVERAGE_MIN_PERCENT = 85.0  # of the lines of ext/, by tests/unit and tests/property
 COMPILED = ("edgectl._kernel", "edgectl.plant")  # packages with .so and their stubs
+LOG_LINES = 60  # of a failed build shown here
 SITES = ("demo", "texas-100mw")  # ship with the package
 
 
@@ -42,21 +44,29 @@ class Step:
     work: Callable[[bool], None]  # takes whether slow tests are wanted
 
 
-def run(*command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
-    """Run one command with its output on this terminal.
+def run(
+    *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None, log: str = ""
+) -> None:
+    """Run one command.
 
     command   program and arguments
     cwd       where
     env       variables set on top of this process's own
+    log       name of a log in build/: the output goes there, and its end here if it fails;
+              without one the output goes to this terminal
 
     Raises CheckError if it does not exit with 0.
     """
     words = [str(word) for word in command]
     sys.stdout.flush()
-    ended = subprocess.run(
-        words, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, check=False
-    )
+    with (BUILD / f"{log}.log").open("w") if log else nullcontext() as output:
+        ended = subprocess.run(
+            words, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT if log else None, check=False,
+        )  # fmt: skip
     if ended.returncode != 0:
+        if log:
+            print(*(BUILD / f"{log}.log").read_text().splitlines()[-LOG_LINES:], sep="\n")
         shown = " ".join(words).replace(f"{ROOT}/", "")
         raise CheckError(f"exit status {ended.returncode}: {shown}")
 
@@ -98,8 +108,8 @@ def tests(slow: bool) -> None:
     chosen = [] if slow else ["-m", "not slow"]
     try:
         run(
-            *(BIN / "coverage", "run", f"--data-file={data}", BIN / "pytest", "-q"),
-            *("--durations=10", *chosen),
+            *(BIN / "coverage", "run", f"--data-file={data}", "--source=edgectl"),
+            *(BIN / "pytest", "-q", "--durations=10", *chosen),
         )
     finally:
         if data.exists():
@@ -113,16 +123,17 @@ def kernel_lines(_slow: bool) -> None:
     silence, or if the whole is under KERNEL_COVERAGE_MIN_PERCENT.
     """
     run(
-        *(sys.executable, "setup.py", "--quiet", "build", f"--build-base={BUILD / 'trace-base'}"),
+        *(sys.executable, "setup.py", "build", f"--build-base={BUILD / 'trace-base'}"),
         *(f"--build-lib={TRACE}", "build_ext", "--parallel=2"),
         env={"EDGECTL_TRACE": "1"},
+        log="trace-build",
     )
     data, report = BUILD / "coverage-kernel", BUILD / "coverage-kernel.json"
     include = "--include=ext/*"
     run(
-        *(BIN / "coverage", "run", f"--data-file={data}", BIN / "pytest", "-q", "-m", "not slow"),
-        *("tests/unit", "tests/property"),
-        env={"PYTHONPATH": str(TRACE), "EDGECTL_TRACED": str(TRACE)},
+        *(BIN / "coverage", "run", f"--data-file={data}", include),
+        *(BIN / "pytest", "-q", "-m", "not slow", "tests/unit", "tests/property"),
+        env={"PYTHONPATH": str(TRACE)},
     )
     run(BIN / "coverage", "report", f"--data-file={data}", include, "--show-missing")
     run(BIN / "coverage", "json", "-q", f"--data-file={data}", include, "-o", report)
@@ -141,7 +152,7 @@ def kernel_lines(_slow: bool) -> None:
 def package(_slow: bool) -> None:
     """Sdist, and a wheel made from that sdist, which is then installed and used."""
     shutil.rmtree(DIST, ignore_errors=True)
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", DIST, ".")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", DIST, ".", log="dist")
     (wheel,) = DIST.glob("*.whl")
     check_wheel(wheel)
     with tempfile.TemporaryDirectory(prefix="edgectl-wheel-") as name:
@@ -151,9 +162,9 @@ def package(_slow: bool) -> None:
         run(*pip, "--no-deps", "--no-index", wheel, cwd=place)
         edgectl = python.with_name("edgectl")
         run(edgectl, "--version", cwd=place)
-        run(edgectl, "--help", cwd=place)
+        run(edgectl, "--help", cwd=place, log="help")
         for site in SITES:
-            run(edgectl, "check", site, cwd=place)
+            run(edgectl, "check", site, cwd=place, log=f"check-{site}")
 
 
 def check_wheel(wheel: Path) -> None:

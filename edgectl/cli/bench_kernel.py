@@ -9,8 +9,9 @@ from edgectl._kernel.dispatch import RequestSource
 from edgectl._kernel.interlock import Reset
 from edgectl._kernel.journal import MailKind
 from edgectl._kernel.kernel import Kernel
-from edgectl.cli.bench_figures import Figures, quantiles
+from edgectl.cli.bench_figures import Figures
 from edgectl.cli.bench_tables import kernel_tables
+from edgectl.controller.deadlines import quantiles
 from edgectl.image.mailbox import post
 from edgectl.image.segment import Segment, private_segment
 from edgectl.plant.boundary import Boundary
@@ -65,9 +66,7 @@ class Simulated:
 
     def ask(self, kind: MailKind, target: int, authority: int) -> None:
         """Post one request that does not lapse."""
-        post(
-            self.segment.head, self.segment.mailbox, int(kind), target, 0.0, authority, EXPIRY_NS
-        )
+        post(self.segment.head, self.segment.mailbox, int(kind), target, 0.0, authority, EXPIRY_NS)
 
 
 def simulated(name: str, seed: int) -> Simulated:

@@ -1,4 +1,4 @@
-"""Kernel tables made for a bench: N devices of M registers, or a site of T tags and I interlocks."""
+"""Kernel tables made for a bench: devices of so many registers, or a site of so many tags."""
 
 import math
 from collections.abc import Sequence

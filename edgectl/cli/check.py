@@ -28,6 +28,7 @@ WIDTH_OF_A_FILE = 100  # columns, where the output is no terminal
 STYLES = {"synthetic": "magenta", "paper": "yellow", "bench": "cyan", "site": "green"}
 PRIORITY_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
 SIGNS = {"above": ">", "below": "<", "equal": "=", "not_equal": "≠"}
+NO_BREAK = "\N{NO-BREAK SPACE}"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 J_PER_MWH = 3.6e9
@@ -120,7 +121,7 @@ def _devices(site: Site) -> Table:
         "Devices and read plan",
         [
             ("id", "left"), ("profile", "left"), ("proved", "left"), ("address", "left"),
-            ("points", "right"), ("reads", "right"), ("slow", "right"), ("writes", "right"),
+            ("pts", "right"), ("reads", "right"), ("slow", "right"), ("writes", "right"),
         ],
     )  # fmt: skip
     table.caption = "reads: requests/registers each scan; slow: requests further apart"
@@ -203,12 +204,15 @@ def _assets(site: Site) -> Table:
 def quantity_text(value: float, unit: str) -> str:
     """A threshold as a person reads it: MW, °C, per cent."""
     if unit == "W":
-        return f"{value / W_PER_MW:g} MW" if abs(value) >= W_PER_MW else f"{value / 1000:g} kW"
-    if unit == "K":
-        return f"{value - float(KELVIN_OF_0_DEGC):g} °C"
-    if unit == "ratio":
-        return f"{value:.4g}" if abs(value) > 1 else f"{value * 100:g} %"
-    return f"{value:g}" if unit == "count" else unit_text(value, unit)
+        large = abs(value) >= W_PER_MW
+        text = f"{value / W_PER_MW:g} MW" if large else f"{value / 1000:g} kW"
+    elif unit == "K":
+        text = f"{value - float(KELVIN_OF_0_DEGC):g} °C"
+    elif unit == "ratio":
+        text = f"{value:.4g}" if abs(value) > 1 else f"{value * 100:g} %"
+    else:
+        text = f"{value:g}" if unit == "count" else unit_text(value, unit)
+    return text.replace(" ", NO_BREAK)
 
 
 def cause_text(cause: Cause) -> str:

@@ -63,9 +63,7 @@ def run(
     checked = load_site(site)
     tables = compile_tables(checked)
     periods = round(witness_s * 1e9 / checked.scan.period_ns) if report else 0
-    options = RuntimeOptions(
-        dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods
-    )
+    options = RuntimeOptions(dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods)
     session = Session(checked, tables, options)
     supervisor = Supervisor(["services", site, *(services_option or [])]) if services else None
     stop = threading.Event()

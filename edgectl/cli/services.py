@@ -1,6 +1,5 @@
 """`edgectl services SITE`: the ledger and MQTT, beside a controller."""
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -13,6 +12,7 @@ from edgectl.errors import EdgectlError
 from edgectl.events import configure_logging, emit
 from edgectl.ledger import data_dir
 from edgectl.services import Services, Settings
+from edgectl.services.supervisor import PARENT_VARIABLE
 from edgectl.site_model import load_site
 
 EPILOG = """\b
@@ -44,9 +44,10 @@ def services(
     carbon_ttl_s: Annotated[
         float, typer.Option("--carbon-ttl-s", min=1.0, help="s that a value stays good.")
     ] = 900.0,
-    supervised: Annotated[
-        bool, typer.Option("--supervised", help="End when the parent process is gone.")
-    ] = False,
+    parent_pid: Annotated[
+        int | None,
+        typer.Option(help="End when this is no longer the parent.", envvar=PARENT_VARIABLE),
+    ] = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Events as JSON lines.")] = False,
 ) -> None:
     """Run the ledger and MQTT beside a controller, until stopped.
@@ -56,7 +57,6 @@ def services(
     """
     configure_logging(log_json=log_json)
     log = structlog.get_logger()
-    parent_pid = os.getppid() if supervised else None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

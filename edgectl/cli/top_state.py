@@ -36,7 +36,7 @@ LOST_S = 2.0  # no good reply for this long: the device is called silent
 TROUBLES = ("wrong identity", "no connection", "identifying", "silent")
 NEVER_NS = np.iinfo(np.int64).max
 
-BINDING_WORDS = {
+BINDING_WORDS: dict[int, str] = {
     Binding.BINDING_NONE: "as requested",
     Binding.BINDING_REJECTED: "request rejected, last safe kept",
     Binding.BINDING_IMPORT_CAP: "import cap",
@@ -46,7 +46,7 @@ BINDING_WORDS = {
     Binding.BINDING_RAMP: "ramp",
     Binding.BINDING_NOT_ARMED: "not armed",
 }
-GRADE_WORDS = {
+GRADE_WORDS: dict[int, str] = {
     RtGrade.RT_OTHER: "ordinary scheduling",
     RtGrade.RT_FIFO: "FIFO, memory not locked",
     RtGrade.RT_FIFO_LOCKED: "FIFO and locked",

@@ -140,7 +140,7 @@ class Session:
             problem=named,
             because="Its registers would be read as another device's, and written as such. "
             "Nothing was written to any device.",
-            remedy="Check address, unit and model, or name the profile of the device that is there.",
+            remedy="Check address, unit and model, or name the profile of the device there.",
         )
 
     def _arm(self) -> None:
@@ -155,9 +155,7 @@ class Session:
     def _look(self) -> Any:
         return self.watch.look(time.monotonic_ns())
 
-    def _watch_until(
-        self, stop: Event, each_look: Callable[[], None], outcome: Outcome
-    ) -> None:
+    def _watch_until(self, stop: Event, each_look: Callable[[], None], outcome: Outcome) -> None:
         while not stop.is_set() and self.runtime.running:
             image = self._look()
             outcome.safe_state = bool(image["record"]["safe_state"])

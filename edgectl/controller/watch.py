@@ -77,7 +77,7 @@ class Watch:
             self.armed = bool(record["armed"])
             name = "controller.armed" if self.armed else "controller.disarmed"
             emit(log, name, site=site, scan=scan)
-        if bool(record["safe_state"]) and not self.safe_state:
+        if bool(record["safe_state"]) and not self.safe_state and self.armed:
             emit(log, "controller.safe_state_entered", site=site, scan=scan)
         self.safe_state = bool(record["safe_state"])
         self._carbon(record, scan)

@@ -26,8 +26,9 @@ SNAPSHOT_TRIES = 200
 SNAPSHOT_PAUSE_S = 0.000_1  # a write takes microseconds
 JOURNAL_BATCH = 1_000  # records a call; bounds the memory of a reader that is behind
 HEAD_BYTES = DTYPES["SegmentHead"].itemsize
-JOURNAL_HEAD = DTYPES["SegmentHead"].fields["journal_head"][1]  # offset; the head is at 0
-SNAPSHOT_SEQ = DTYPES["SegmentHead"].fields["snapshot_seq"][1]
+HEAD_OFFSETS = {name: field[1] for name, field in (DTYPES["SegmentHead"].fields or {}).items()}
+JOURNAL_HEAD = HEAD_OFFSETS["journal_head"]  # the head itself is at 0
+SNAPSHOT_SEQ = HEAD_OFFSETS["snapshot_seq"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

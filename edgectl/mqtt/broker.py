@@ -105,6 +105,8 @@ def start_broker(port: int = 0, kind: str | None = None) -> Broker:
     Raises BrokerError where neither is installed or it does not come up.
     """
     port = port or free_port()
+    if _listens(port):
+        raise _failed(port, "another program listens there already", "Choose another port.")
     program = find_mosquitto() if kind in (None, "mosquitto") else None
     if kind == "mosquitto" and program is None:
         raise _failed(port, "mosquitto is not installed", "Install mosquitto, or use amqtt.")
@@ -131,9 +133,6 @@ def start_broker(port: int = 0, kind: str | None = None) -> Broker:
             broker.stop()
             raise _failed(port, f"{name} did not come up; it said: {said}", "Choose another port.")
         time.sleep(POLL_S)
-    if not broker.alive():
-        broker.stop()
-        raise _failed(port, "another program listens there already", "Choose another port.")
     return broker
 
 

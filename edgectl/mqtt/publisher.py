@@ -56,6 +56,7 @@ class Publisher:
         self.topics = topics
         self.host, self.port = host, port
         self.protocol = V5
+        self.controller = False  # one is read from
         self.published = 0  # messages written to the socket since start
         self.dropped = 0
         self._log = log or structlog.get_logger()
@@ -106,6 +107,13 @@ class Publisher:
         threading.Thread(target=old.loop_stop, daemon=True).start()
         self._closed_early, self._opened_s = 0, None
         self.start()
+
+    def set_controller(self, running: bool) -> None:
+        """Say in `status` whether the state comes from a running controller."""
+        self.controller = running
+        client = self._client
+        if client is not None and self._connected:
+            client.publish(self.topics.status, self._status(online=True), 1, retain=True)
 
     def publish_state(self, payload: bytes) -> bool:
         """Publish the retained state; False where it was dropped."""
@@ -189,6 +197,7 @@ class Publisher:
     def _status(self, *, online: bool) -> bytes:
         status = {
             "online": online,
+            "controller": online and self.controller,
             "site": self.topics.site,
             "node": self.topics.node,
             "state": self.topics.state,

@@ -6,7 +6,6 @@ time of the scan, never that of the publishing.
 
 import json
 import math
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +16,8 @@ from edgectl.mqtt.names import BINDING, QUALITY, REASON, RT_GRADE, SOURCE, STATU
 
 SCHEMA = "edgectl.state/1"
 ROUND = 3  # digits: mW, mg; what a meter knows is far coarser
-INTERLOCK_LATCHED_FROM = 2  # InterlockStatus: tripped and latched
+INTERLOCK_TRIPPED = 2  # InterlockStatus; what is at or above it acts
+LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 
 Json = dict[str, Any]
 
@@ -45,6 +45,7 @@ class StateEncoder:
         """Prepare for the segment whose directory this is."""
         self.directory = directory
         self.node = node
+        self.period_ns = int(directory["period_ns"])
         self.points = [(str(each["name"]), str(each["unit"])) for each in directory["points"]]
         index = {name: place for place, (name, _) in enumerate(self.points)}
         self.loads = [
@@ -61,7 +62,6 @@ class StateEncoder:
     def state(self, snapshot: Any) -> Json:
         """The message before it is text."""
         record = snapshot["record"]
-        now_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         return {
             "schema": SCHEMA,
             "site": self.directory["site"],
@@ -83,7 +83,7 @@ class StateEncoder:
             "totals": self._totals(snapshot["flows"]),
             "health": self._health(snapshot),
             "interlocks": self._interlocks(snapshot["interlocks"]),
-            "devices": self._devices(snapshot, now_ns),
+            "devices": self._devices(snapshot, int(record["time_ns"])),
             "points": self._points(snapshot["samples"], int(record["time_ns"])),
         }
 
@@ -140,7 +140,7 @@ class StateEncoder:
         return {
             **{name: int(head[name]) for name in counters},
             "overruns": int(record["overruns"]),
-            "period_ms": milliseconds(self.directory.get("period_ns", 0)),
+            "period_ms": milliseconds(self.period_ns),
             "lateness_ms": milliseconds(record["lateness_ns"]),
             "exec_ms": milliseconds(record["exec_before_ns"]),
             "rt_grade": word(RT_GRADE, head["rt_grade"]),
@@ -170,7 +170,7 @@ class StateEncoder:
                     "trips": int(each["trips"]),
                 }
                 for row, each in zip(rows, interlocks, strict=True)
-                if each["status"] >= INTERLOCK_LATCHED_FROM
+                if each["status"] >= INTERLOCK_TRIPPED
             ],
         }
 
@@ -182,7 +182,7 @@ class StateEncoder:
         ):
             good_ns = int(link["good_ns"])
             state[str(row["id"])] = {
-                "state": device_state(link),
+                "state": device_state(link, now_ns, self.period_ns),
                 "age_ms": milliseconds(age_ns),
                 "good_ms_ago": milliseconds(now_ns - good_ns) if good_ns else None,
                 **{
@@ -210,10 +210,17 @@ class StateEncoder:
         }
 
 
-def device_state(link: Any) -> str:
-    """One word for a device: refused, identified, connected or lost."""
+def device_state(link: Any, now_ns: int, period_ns: int) -> str:
+    """One word for a device: refused, identified, connected, lost or never.
+
+    now_ns      monotonic, of the scan
+    period_ns   of the scan; an open connection without an answer is no device
+    """
+    good_ns = int(link["good_ns"])
     if link["refused"]:
         return "refused"
-    if link["identified"]:
-        return "identified"
-    return "connected" if link["connected"] else "lost"
+    if not good_ns:
+        return "never"
+    if not link["connected"] or now_ns - good_ns > LOST_AFTER_PERIODS * period_ns:
+        return "lost"
+    return "identified" if link["identified"] else "connected"

@@ -91,10 +91,11 @@ def pv_ratio(parameters: PlantParameters, place: Place, moments: _Moments) -> Se
     zenith, azimuth = sun["apparent_zenith"].to_numpy(), sun["azimuth"].to_numpy()
     if moments.irradiance is None:
         airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(zenith))
-        clear = clearsky.ineichen(zenith, airmass, p.linke_turbidity)
+        with np.errstate(divide="ignore", invalid="ignore"):  # the sun below the horizon
+            clear = clearsky.ineichen(zenith, airmass, p.linke_turbidity)
         global_wm2 = clear["ghi"] * (1.0 - 0.75 * moments.cloud_ratio**3.4)
-        split = irradiance.erbs(global_wm2, zenith, times)
-        direct_wm2, diffuse_wm2 = split["dni"].to_numpy(), split["dhi"].to_numpy()
+        split = irradiance.erbs(global_wm2, zenith, times.day_of_year.to_numpy())
+        direct_wm2, diffuse_wm2 = split["dni"], split["dhi"]
     else:
         global_wm2, direct_wm2, diffuse_wm2 = moments.irradiance
     plane = irradiance.get_total_irradiance(

@@ -1,6 +1,6 @@
 """A campus: what a site file says of the plant, with parameters for the rest, built in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class Campus:
     defer_revert_ns: int
     place: Place
     zone: str
-    parameters: PlantParameters = PlantParameters()
+    parameters: PlantParameters = field(default_factory=PlantParameters)
 
 
 def _it_units(campus: Campus) -> list[dict[str, float]]:

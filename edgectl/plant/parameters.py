@@ -78,7 +78,7 @@ class PlantParameters:
 
     # Battery: containers with LFP cells. 150 to 250 ms from write to power is the usual
     # range of converters [A]; one-way efficiency 0.97 is a round trip of 0.94 at AC.
-    storage_lag_s: float = 0.2
+    storage_lag_s: float = 0.15
     storage_ramp_ratio_per_s: float = 4.0
     storage_start_ratio: float = 0.62
     storage_heat_ratio: float = 0.5

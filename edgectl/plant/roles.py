@@ -147,9 +147,7 @@ def campus_of(site: Site) -> Campus:
             )
             for each in site.batteries
         ),
-        defer_revert_ns=INT64_MAX
-        if flexible is None
-        else site.command(flexible.command).revert_ns,
+        defer_revert_ns=site.command(flexible.command).revert_ns if flexible else INT64_MAX,
         place=Place(site.latitude_deg, site.longitude_deg),
         zone=site.zone,
     )

@@ -233,3 +233,7 @@ class GridCarbonTrace:
             self._years[year] = self._traces.carbon_g_per_kwh(year)
         series = self._years[year]
         return float(series[(utc_ns - year_start_ns(year)) // HOUR_NS % len(series)])
+
+    def at(self, utc_ns: int) -> float | None:
+        """The same under the name that the services' carbon feeds have."""
+        return self.g_per_kwh(utc_ns)

@@ -78,8 +78,9 @@ class WireDevice:
 
     def simdevice(self) -> SimDevice:
         """The device as pymodbus serves it."""
-        tables = tuple(self._table(function) for function in TABLES)
-        return SimDevice(id=self.device.unit, simdata=tables, action=self.action)  # type: ignore[arg-type]
+        coils, inputs, holdings, registers = (self._table(function) for function in TABLES)
+        tables = (coils, inputs, holdings, registers)
+        return SimDevice(id=self.device.unit, simdata=tables, action=self.action)
 
     def _table(self, function: int) -> list[SimData]:
         """Registers or bits that answer under one function; the rest is an illegal address."""
@@ -92,10 +93,10 @@ class WireDevice:
             if READ_BY_WRITE[command.function] == function:
                 words |= {command.address + at: 0 for at in range(command.count)} | words
         bits = function <= 2
+        if not words and bits:
+            return [SimData(EMPTY_ADDRESS, values=False, datatype=DataType.BITS)]
         if not words:
-            return [SimData(EMPTY_ADDRESS, values=False, datatype=DataType.BITS)] if bits else [
-                SimData(EMPTY_ADDRESS, datatype=DataType.INVALID)
-            ]
+            return [SimData(EMPTY_ADDRESS, datatype=DataType.INVALID)]
         reach = profile.max_registers if profile.gaps_legal else 1
         return [
             SimData(
@@ -252,9 +253,7 @@ class WirePlant:
         for (host, port), group in groupby(
             by_link, key=lambda each: (each.device.host, each.device.port)
         ):
-            server = ModbusTcpServer(
-                [each.simdevice() for each in group], address=(host, port)
-            )
+            server = ModbusTcpServer([each.simdevice() for each in group], address=(host, port))
             try:
                 await server.serve_forever(background=True)
             except (OSError, RuntimeError) as error:
@@ -276,5 +275,5 @@ class WirePlant:
                 await self._task
             self._task = None
         for server in self._servers:
-            await server.shutdown()
+            await server.shutdown()  # type: ignore[no-untyped-call]
         self._servers.clear()

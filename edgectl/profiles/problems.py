@@ -78,7 +78,7 @@ def _subject(text: TomlText, path: Path) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A remedy naming the nearest known names, or all of them when there are few."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     if names and len(names) <= 24:
@@ -98,8 +98,12 @@ def number_text(key: str, value: float) -> str:
 
 def schema_problems(report: Report, root: type[BaseModel], error: ValidationError) -> None:
     """Turn pydantic's findings into problems with line, reason and remedy."""
-    for each in error.errors(include_url=False, include_context=True):
+    findings = error.errors(include_url=False, include_context=True)
+    meant = {_meant(root, tuple(each["loc"]), each["type"]) for each in findings}
+    for each in findings:
         path = tuple(each["loc"])
+        if each["type"] == "missing" and path in meant:
+            continue  # it is there, in another unit: one mistake, one message
         parent, info = _field(root, path)
         key = str(path[-1]) if path else ""
         kind = each["type"]
@@ -117,6 +121,18 @@ def schema_problems(report: Report, root: type[BaseModel], error: ValidationErro
             example = _example(info)
             remedy = f"For example {key} = {example}." if example else "Correct the value."
             report.add(path, f"{key} is {shown}; {message}", _because(info), remedy, RANK_VALUE)
+
+
+def _meant(root: type[BaseModel], path: Path, kind: str) -> Path:
+    """Path of the key that an unknown key is in another unit; () when it is none."""
+    parent, _ = _field(root, path) if kind == "extra_forbidden" else (None, None)
+    proper = _same_in_si(str(path[-1]), _keys(parent)) if path else ""
+    return (*path[:-1], proper) if proper else ()
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    """Keys of a table as the file has them."""
+    return [info.alias or name for name, info in model.model_fields.items()] if model else []
 
 
 def _is_number(value: object) -> bool:
@@ -137,7 +153,7 @@ def _example(info: FieldInfo | None) -> str:
 
 def _unknown_key(report: Report, path: Path, parent: type[BaseModel] | None) -> None:
     key = str(path[-1])
-    known = [info.alias or name for name, info in parent.model_fields.items()] if parent else []
+    known = _keys(parent)
     proper = _same_in_si(key, known)
     if proper:
         report.add(

@@ -23,7 +23,7 @@ from edgectl.image import Mailbox
 
 POST_EVERY_S = 5.0
 TTL_S = 900.0  # how long a value may steer and be booked after the feed is gone
-HOLD_NS = 2 * 3_600_000_000_000  # a last row holds as long as two of its steps, or this
+HOLD_NS = 2 * 3_600_000_000_000  # a row holds two steps of the file at most, or this
 G_PER_KWH_MAX = 5_000.0  # beyond any grid
 DIRECT = "(direct)"  # the column of Electricity Maps' files that leaves out upstream
 LOCATION_TIME = "datetime (utc)"
@@ -42,7 +42,7 @@ class FileFeed:
 
     .csv    a header and rows of either  utc_ns,g_per_kwh  or
             "Datetime (UTC)", ... "(direct)" as Electricity Maps publishes them;
-            a row holds until the next
+            a row holds until the next, or for two steps where that is missing
     .json   {"g_per_kwh": 412.0}, or {"rows": [[utc_ns, g_per_kwh], ...]}
     .toml   g_per_kwh = 412.0
     """
@@ -59,9 +59,7 @@ class FileFeed:
         """As CarbonFeed. Raises DataError if the file was rewritten in another form."""
         self._reload()
         place = bisect_right(self._times_ns, utc_ns) - 1
-        if place < 0:
-            return None
-        if place == len(self._times_ns) - 1 and utc_ns - self._times_ns[place] > self._hold_ns:
+        if place < 0 or utc_ns - self._times_ns[place] > self._hold_ns:
             return None
         return self._values[place]
 
@@ -161,7 +159,7 @@ def _csv_rows(lines: Sequence[Sequence[str]]) -> list[tuple[int, float]]:
     body = [line for line in lines[1:] if line]
     if LOCATION_TIME in header:
         when = header.index(LOCATION_TIME)
-        what = next(place for place, name in enumerate(header) if name.endswith(DIRECT))
+        what = [name.endswith(DIRECT) for name in header].index(True)
         return [(_utc_ns(line[when]), float(line[what])) for line in body if line[what]]
     when, what = header.index("utc_ns"), header.index("g_per_kwh")
     return [(int(line[when]), float(line[what])) for line in body]

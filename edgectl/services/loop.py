@@ -24,6 +24,8 @@ from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
 
 TICK_S = 0.1
+READ_OUT_S = 3.0  # under the supervisor's STOP_S
+FINISH_S = 3.0  # for the last records of a controller that stopped just before us
 GIVE_UP_S = 10.0  # a ledger that fails so long does not keep us from the next controller
 
 
@@ -79,6 +81,7 @@ class Services:
                     break
                 if not busy:
                     stop.wait(TICK_S)
+            self._read_out()
         finally:
             self.close()
             emit(self._log, "services.stopped", site=self.settings.site,
@@ -86,6 +89,8 @@ class Services:
 
     def tick(self) -> bool:
         """Do what is there to be done; True where more is waiting."""
+        if self._publisher is not None:
+            self._publisher.poll()
         if self._run is None and not self._attach():
             return False
         run = self._run
@@ -100,6 +105,24 @@ class Services:
         if over and self._may_leave(run, caught_up):
             self._leave(run)
         return not caught_up and self._ledger.failing_since_s is None
+
+    def _read_out(self) -> None:
+        """Asked to stop after the controller did: its last records still go into the ledger."""
+        end_s = time.monotonic() + READ_OUT_S
+        while (
+            self._run is not None
+            and not self._run.reader.alive()
+            and time.monotonic() < end_s
+        ):
+            self.tick()
+
+    def _finish_run(self) -> None:
+        """A controller that stopped before us is booked to its last scan."""
+        end_s = time.monotonic() + FINISH_S
+        while self._run is not None and time.monotonic() < end_s:
+            if self._run.reader.alive():
+                return
+            self.tick()
 
     def close(self) -> None:
         """Let go of everything. The second under way stays in the journal."""
@@ -126,6 +149,7 @@ class Services:
         publisher = self._publish_for(reader)
         if publisher is not None:
             self._run.mqtt = MqttFeed(reader, publisher)
+            publisher.set_controller(reader.alive())
         emit(self._log, "segment.attached", site=self.settings.site, segment=str(reader.path),
              controller_pid=reader.controller_pid, boot_id=reader.boot_id,
              next_seq=reader.journal_head)  # fmt: skip
@@ -160,6 +184,8 @@ class Services:
              controller_pid=run.reader.controller_pid, stopped=run.reader.stopped)  # fmt: skip
         self._done_boot = run.reader.boot_id
         run.mqtt = None
+        if self._publisher is not None:
+            self._publisher.set_controller(False)
         run.reader.close()
         self._run = None
         self._awaited = True

@@ -27,7 +27,6 @@ class MqttFeed:
 
     def pump(self) -> None:
         """Publish the scans since the last call, and the state when it is due."""
-        self._publisher.poll()
         head = self._reader.journal_head
         if head == self._next_seq:
             return

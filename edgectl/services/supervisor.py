@@ -4,7 +4,9 @@ No signal handler is touched, so nothing here can reach the controller's
 real-time threads.
 """
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +19,8 @@ from edgectl.events import emit
 BACKOFF_MIN_S, BACKOFF_MAX_S = 0.2, 5.0
 HEALTHY_S = 10.0  # a child that lived so long starts again without delay
 STOP_S = 5.0
+PARENT_VARIABLE = "EDGECTL_PARENT_PID"  # tells a child to end when we are gone
+EDGECTL = (sys.executable, "-m", "edgectl.cli.main")
 
 
 class Supervisor:
@@ -27,16 +31,18 @@ class Supervisor:
         argv: Sequence[str],
         log: Any = None,
         output: Path | None = None,
+        program: Sequence[str] = EDGECTL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing runs before start().
 
-        argv     the child's program and arguments
+        argv     the child's arguments: services SITE ...
         log      structlog logger for declared events
         output   file the child's output is appended to; None: where ours goes
+        program  what is started with them; edgectl itself
         clock    s, monotonic
         """
-        self.argv = list(argv)
+        self.argv = [*program, *argv]
         self.restarts = 0
         self._log = log or structlog.get_logger()
         self._output = output
@@ -98,6 +104,7 @@ class Supervisor:
             stdout=output,
             stderr=output,
             start_new_session=True,
+            env=os.environ | {PARENT_VARIABLE: str(os.getpid())},
         )
 
     def _ended(self, status: int | str, pid: int | None) -> None:

@@ -19,6 +19,7 @@ class Watcher:
         self.site = str(directory["site"])
         self.interlocks = directory["interlocks"]
         self.devices = directory["devices"]
+        self.period_ns = int(directory["period_ns"])
         self._record: Any = None
         self._snapshot: Any = None
 
@@ -99,7 +100,10 @@ class Watcher:
         ):  # fmt: skip
             where = {name: spec.get(name) for name in ("host", "port", "unit")}
             fields = {"device": spec["id"], "scan": scan, **where}
-            was, state = device_state(then), device_state(link)
+            was, state = (
+                device_state(each, int(image["record"]["time_ns"]), self.period_ns)
+                for each, image in ((then, before), (link, snapshot))
+            )
             if state == "identified" != was:
                 yield "device.connected", fields | {"connects": int(link["connects"])}
             elif state == "refused" != was:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from edgectl._kernel import interlock as kernel
+from edgectl._kernel.interlock import Effect as EffectNumber
 from edgectl.profiles.model import INT64_MAX
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
 from edgectl.profiles.toml_text import Path
@@ -13,7 +13,7 @@ from edgectl.site_model.context import Context
 from edgectl.site_model.model import Cause, Effect, Interlock
 from edgectl.site_model.schema import CauseEntry, EffectEntry, InterlockEntry
 
-ACTIONS = {each.name.removeprefix("EFFECT_").lower(): int(each) for each in kernel.Effect}
+ACTIONS = {each.name.removeprefix("EFFECT_").lower(): int(each) for each in EffectNumber}
 STORAGE_ACTIONS = (
     "limit_charge",
     "limit_discharge",

@@ -97,7 +97,8 @@ def compile_tables(site: Site) -> KernelTables:
     point_index = {str(each["name"]): at for at, each in enumerate(names)}
     output_index = {tag: at for at, tag in enumerate(bus.output_tags)}
     journaled = _journaled(site, point_index)
-    points = np.concatenate([bus.points, _internal_rows(len(names) - len(bus.points))])
+    points = _internal_rows(len(names))  # np.concatenate would drop the C padding
+    points[: len(bus.points)] = bus.points
     points["journaled"][sorted(journaled)] = 1
     for at, each in enumerate(names):
         each["journaled"] = at in journaled

@@ -162,9 +162,7 @@ def _dispatch(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _scan(
-    site: Site, points: Mapping[str, int], outputs: Mapping[str, int]
-) -> dict[str, Any]:
+def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> dict[str, Any]:
     loads = ordered_loads(site)
     internal = {f"{name}_point": points[f"{SITE}.{name}"] for name, _ in SITE_POINTS}
     internal["overruns_point"] = internal.pop("overruns_in_row_point")

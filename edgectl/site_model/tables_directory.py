@@ -34,19 +34,7 @@ def directory_of(
         "mqtt": {"host": site.mqtt.host, "port": site.mqtt.port, "node": site.mqtt.node},
         "points": points,
         "outputs": list(output_index),
-        "devices": [
-            {
-                "id": each.id,
-                "profile": each.profile.name,
-                "profile_sha256": each.profile.sha256,
-                "verified": each.profile.verified,
-                "host": each.host,
-                "port": each.port,
-                "unit": each.unit,
-                "counted": each.counted,
-            }
-            for each in site.devices
-        ],
+        "devices": _devices(site),
         "links": [
             {
                 "host": host,
@@ -70,6 +58,22 @@ def directory_of(
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
     }
+
+
+def _devices(site: Site) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": each.id,
+            "profile": each.profile.name,
+            "profile_sha256": each.profile.sha256,
+            "verified": each.profile.verified,
+            "host": each.host,
+            "port": each.port,
+            "unit": each.unit,
+            "counted": each.counted,
+        }
+        for each in site.devices
+    ]
 
 
 def _interlock(row: Interlock) -> dict[str, Any]:

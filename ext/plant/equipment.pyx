@@ -65,7 +65,7 @@ cdef void job_toggle(PlantState* plant) noexcept nogil:
     """Start or stop the training job and draw when that changes again."""
     cdef Job* job = &plant.job
     job.on = not job.on
-    job.ramp_ns = <int64_t> (random_between(plant, 2.0, 3.0) * SECOND_NS)
+    job.ramp_ns = <int64_t> (random_between(plant, 2.5, 3.0) * SECOND_NS)
     if job.on:
         job.power_w = random_between(plant, plant.row.job_low_w, plant.row.job_high_w)
         job.left_ns = <int64_t> (random_between(plant, 180.0, 1200.0) * SECOND_NS)
@@ -73,6 +73,7 @@ cdef void job_toggle(PlantState* plant) noexcept nogil:
         if plant.row.job_first_run_ns > 0:
             job.power_w = 0.5 * (plant.row.job_low_w + plant.row.job_high_w)
             job.left_ns = plant.row.job_first_run_ns
+            job.ramp_ns = 3 * SECOND_NS
             plant.row.job_first_run_ns = 0
     else:
         job.left_ns = <int64_t> (random_between(plant, 360.0, 2400.0) * SECOND_NS)

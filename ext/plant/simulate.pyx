@@ -15,8 +15,8 @@ import numpy
 from edgectl._kernel.atomic cimport store64
 from edgectl._kernel.kernel cimport Kernel
 from edgectl._kernel.process_image cimport (
-    BUFFER_NEW, BlockBuffer, DeviceLink, Image, OutputBuffer, OutputRow, TYPE_F32, TYPE_S16, TYPE_S32,
-    TYPE_U32, output_take)
+    BUFFER_NEW, TYPE_F32, TYPE_S16, TYPE_S32, TYPE_U32, BlockBuffer, DeviceLink, Image,
+    OutputBuffer, OutputRow, output_take)
 from edgectl._kernel.scan cimport KernelState, scan_cycle
 from edgectl.plant._equipment cimport PlantState, SIGNAL_CARBON_G_PER_KWH
 from edgectl.plant._physics cimport (

@@ -178,8 +178,7 @@ def test_the_table_does_what_its_rows_say_for_any_values(
 ) -> None:
     kernel = build(table)
     model = [
-        ModelRow(row, [ModelCause(c["op"], c["on"], c["off"]) for c in row["own"]])
-        for row in table
+        ModelRow(row, [ModelCause(c["op"], c["on"], c["off"]) for c in row["own"]]) for row in table
     ]
     points = sum(len(row["own"]) for row in table)
     scans = data.draw(
@@ -217,3 +216,17 @@ def test_all_inputs_bad_trips_every_row_that_says_trip(
     for row, status in zip(table, statuses, strict=True):
         if row["on_bad"] == OnBad.ON_BAD_TRIP:
             assert status == TRIPPED
+
+
+@given(value=st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)))
+def test_a_limit_is_never_under_zero_and_always_a_number(value: Value) -> None:
+    table = InterlockBench(
+        rows("InterlockRow", {"on_bad": OnBad.ON_BAD_TRIP}),
+        rows("CauseRow", {"op": CauseOp.CAUSE_LIMIT, "on": 1e6}),
+        rows("EffectRow", {"effect": Effect.EFFECT_LIMIT_CHARGE}),
+        1,
+        1,
+    )
+    charge_max_w, discharge_max_w, _, _ = table.step([value], DT_NS)[1][0]
+    assert charge_max_w >= 0.0, "NaN too would fail this"
+    assert discharge_max_w == math.inf

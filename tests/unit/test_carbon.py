@@ -15,7 +15,9 @@ def site(loads: int = 1, batteries: int = 0, energy_j: float = 0.0) -> FlowBench
 
 
 def test_one_source_feeds_every_load_and_all_its_carbon_arrives() -> None:
-    cells, sources, _, errors = site(loads=2).trace(3 * KWH_MJ, 0, [KWH_MJ, 2 * KWH_MJ], [], 480_000)
+    cells, sources, _, errors = site(loads=2).trace(
+        3 * KWH_MJ, 0, [KWH_MJ, 2 * KWH_MJ], [], 480_000
+    )
     assert cells[GRID][:2] == [(KWH_MJ, 480_000_000), (2 * KWH_MJ, 960_000_000)]
     assert sources[GRID] == (3 * KWH_MJ, 1_440_000_000)
     assert errors == (0, 0)
@@ -36,16 +38,12 @@ def test_what_no_meter_saw_arrive_is_losses_at_the_sources_intensity() -> None:
 
 
 def test_what_no_meter_saw_leave_is_unmetered_and_carries_the_default() -> None:
-    cells, *_ = site().trace(
-        KWH_MJ, 0, [3 * KWH_MJ], [], 100_000, unmetered_mg_per_kwh=700_000
-    )
+    cells, *_ = site().trace(KWH_MJ, 0, [3 * KWH_MJ], [], 100_000, unmetered_mg_per_kwh=700_000)
     assert cells[UNMETERED][0] == (2 * KWH_MJ, 1_400_000_000)
 
 
 def test_a_load_meter_that_reads_backwards_is_unmetered_and_never_clean() -> None:
-    cells, sources, *_ = site().trace(
-        0, 0, [-KWH_MJ], [], 100_000, unmetered_mg_per_kwh=700_000
-    )
+    cells, sources, *_ = site().trace(0, 0, [-KWH_MJ], [], 100_000, unmetered_mg_per_kwh=700_000)
     assert sources[UNMETERED] == (KWH_MJ, 700_000_000)
     assert cells[UNMETERED][2] == (KWH_MJ, 700_000_000)
 

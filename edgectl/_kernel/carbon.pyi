@@ -1,0 +1,28 @@
+"""Flow tracing with carbon, on its own: the tests' door."""
+
+from collections.abc import Sequence
+
+class FlowBench:
+    """Flows fed scan by scan."""
+
+    def __init__(
+        self,
+        loads: int,
+        efficiencies_ppm: Sequence[tuple[int, int]],
+        energies_j: Sequence[float],
+        stock_mg_per_kwh: int,
+    ) -> None: ...
+    def trace(
+        self,
+        grid_mj: int,
+        pv_mj: int,
+        loads_mj: Sequence[int],
+        storages_mj: Sequence[int],
+        grid_mg_per_kwh: int,
+        pv_mg_per_kwh: int = ...,
+        unmetered_mg_per_kwh: int = ...,
+    ) -> tuple[
+        list[list[tuple[int, int]]], list[tuple[int, int]], list[int], tuple[int, int]
+    ]: ...
+    def stocks(self) -> list[tuple[int, int, int]]: ...
+    def totals_of(self, source: int, sink: int) -> tuple[tuple[int, int], tuple[int, int]]: ...

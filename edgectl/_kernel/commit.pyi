@@ -1,0 +1,1 @@
+"""No Python door: dispatch and scan use it compiled."""

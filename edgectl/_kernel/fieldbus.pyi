@@ -1,0 +1,38 @@
+"""The Modbus TCP master over a kernel's image."""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgectl._kernel.kernel import Kernel
+
+class LinkState(IntEnum):
+    LINK_DOWN = 0
+    LINK_CONNECTING = 1
+    LINK_SETTLING = 2
+    LINK_READY = 3
+    LINK_WAITING = 4
+
+class RequestKind(IntEnum):
+    REQUEST_PROBE = 0
+    REQUEST_READ = 1
+    REQUEST_WRITE = 2
+
+class FieldBus:
+    """The master over a kernel's image."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        links: NDArray[np.void],
+        devices: NDArray[np.void],
+        probes: NDArray[np.void],
+    ) -> None: ...
+    def run(self, origin_ns: int, fifo_priority: int, cpu: int) -> None: ...
+    def open(self, origin_ns: int) -> None: ...
+    def poll(self, until_ns: int) -> None: ...
+    def stop(self) -> None: ...
+    def link_states(self) -> list[LinkState]: ...
+    @property
+    def transactions(self) -> int: ...

@@ -1,0 +1,62 @@
+"""The cause-and-effect table on its own: the tests' door, and its enumerations."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class CauseOp(IntEnum):
+    CAUSE_ABOVE = 0
+    CAUSE_BELOW = 1
+    CAUSE_EQUAL = 2
+    CAUSE_NOT_EQUAL = 3
+    CAUSE_LIMIT = 4
+    CAUSE_BAD = 5
+
+class Effect(IntEnum):
+    EFFECT_ALARM = 0
+    EFFECT_LIMIT_CHARGE = 1
+    EFFECT_LIMIT_DISCHARGE = 2
+    EFFECT_REFUSE_SHED = 3
+    EFFECT_SHED = 4
+    EFFECT_INHIBIT_CHARGE = 5
+    EFFECT_INHIBIT_DISCHARGE = 6
+    EFFECT_ZERO = 7
+    EFFECT_OPEN_REQUEST = 8
+    EFFECT_SAFE_STATE = 9
+
+class InterlockStatus(IntEnum):
+    INTERLOCK_CLEAR = 0
+    INTERLOCK_PENDING = 1
+    INTERLOCK_TRIPPED = 2
+    INTERLOCK_LATCHED = 3
+
+class OnBad(IntEnum):
+    ON_BAD_TRIP = 0
+    ON_BAD_HOLD = 1
+
+class Reset(IntEnum):
+    RESET_AUTO = 0
+    RESET_OPERATOR = 1
+    RESET_LOCAL = 2
+    RESET_RESTART = 3
+
+class InterlockBench:
+    """A table driven value by value."""
+
+    def __init__(
+        self,
+        rows: NDArray[np.void],
+        causes: NDArray[np.void],
+        effects: NDArray[np.void],
+        points: int,
+        storages: int,
+    ) -> None: ...
+    def step(
+        self, values: Sequence[float | None], dt_ns: int
+    ) -> tuple[list[InterlockStatus], list[tuple[float, float, Effect, int]], dict[str, Any]]: ...
+    def reset(self, row: int, authority: int) -> int: ...
+    def first_outs(self) -> list[int]: ...
+    def trips(self) -> list[int]: ...

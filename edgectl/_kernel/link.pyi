@@ -1,0 +1,1 @@
+"""No Python door: the fieldbus uses it compiled."""

@@ -1,0 +1,1 @@
+"""No Python door: the scan uses it compiled."""

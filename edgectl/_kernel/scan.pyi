@@ -1,0 +1,1 @@
+"""No Python door: edgectl._kernel.kernel holds it."""

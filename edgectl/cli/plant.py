@@ -1,0 +1,95 @@
+"""`edgectl plant`: the simulated campus alone, as Modbus TCP devices."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgectl.plant.campus import SCENARIOS
+from edgectl.plant.host import HostOptions, WireHost
+from edgectl.plant.start import parse_utc_ns
+from edgectl.site_model.load import load_site
+
+EPILOG = """\b
+It prints one line of JSON once every device answers, and stops on SIGTERM or Ctrl-C.
+Two processes that share a site's devices out with --devices do not share one physics:
+what a battery does in the one moves no meter in the other.
+
+exit status
+  0  stopped when asked
+  2  site file or command line refused
+  8  the plant cannot be built for this site, or a port is in use
+  9  the data directory cannot be read
+"""
+
+
+def plant(
+    site: Annotated[str, typer.Argument(help="Site file, or the name of a shipped site.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Directory with ci, weather, cpu; built-in climatology without."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of every draw; the same seed, the same plant.")] = 1,
+    devices: Annotated[
+        str | None, typer.Option(help="Serve only these, by id with commas between.")
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option(help=f"What happens: {' or '.join(SCENARIOS)}.")
+    ] = "demo",
+    start: Annotated[
+        str | None, typer.Option(help="UTC to start at, ISO 8601; a telling hour without.")
+    ] = None,
+) -> None:
+    """Serve the simulated devices of SITE until stopped."""
+    options = HostOptions(
+        data=data,
+        seed=seed,
+        devices=None if devices is None else tuple(devices.split(",")),
+        scenario=_known(scenario),
+        start_utc_ns=None if start is None else _moment(start),
+    )
+    host = WireHost(load_site(site), options)
+    asyncio.run(_serve(host))
+
+
+async def _serve(host: WireHost) -> None:
+    """Listen, say so, and wait for a signal."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    wire = host.wire()
+    await wire.start()
+    with contextlib.suppress(BrokenPipeError):  # whoever started us need not listen
+        typer.echo(
+            json.dumps(
+                {
+                    "event": "plant.ready",
+                    "site": host.site.id,
+                    "devices": [each.device.id for each in wire.devices],
+                    "start_utc": host.start_utc.isoformat(),
+                    "traces": host.traces.source,
+                    "seed": host.options.seed,
+                    "scenario": host.options.scenario,
+                }
+            )
+        )
+    await stopped.wait()
+    await wire.stop()
+
+
+def _known(scenario: str) -> str:
+    if scenario not in SCENARIOS:
+        raise typer.BadParameter(f"{scenario!r}; there are {', '.join(SCENARIOS)}")
+    return scenario
+
+
+def _moment(text: str) -> int:
+    try:
+        return parse_utc_ns(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no ISO 8601 time: {error}") from error

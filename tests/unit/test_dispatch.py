@@ -1,0 +1,306 @@
+"""Dispatch: from requests to setpoints, scan by scan, without a plant."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from edgectl._kernel.dispatch import (
+    Binding,
+    DispatchBench,
+    RequestSource,
+    permitted_setpoint_w,
+)
+from edgectl._kernel.interlock import Effect
+from edgectl.plant.rows import rows
+
+DT_NS = 100_000_000
+S = 1_000_000_000
+GRID, AVAILABLE, DEFERRED, FIRST_STORAGE = 0, 1, 2, 3  # the bench's order of points
+FREE = (math.inf, math.inf, Effect.EFFECT_ALARM)
+CAP_W, GUARD_W, RATING_W = 1000e3, 10e3, 300e3
+Fields = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """Batteries of 300 kW behind a cap of 1 MW; every reading can be set for the next scan."""
+
+    batteries: int = 1
+    storage: Fields = field(default_factory=dict)
+    dispatch: Fields = field(default_factory=dict)
+    flexible: Fields | None = None
+    pvs: int = 0
+    grid_w: float | None = 500e3
+    available_w: float | None = 0.0
+    deferred_w: float | None = 0.0
+    power_w: float | None = 0.0
+    soc: float | None = 0.5
+    lost: int = 0  # of the first batteries nothing can be read
+    permit: tuple[float, float, Effect] = FREE
+    it_w: float = 400e3
+    carbon: float = 350.0
+    site: Fields | None = None
+
+    def __post_init__(self) -> None:
+        storage = {
+            "charge_rating_w": RATING_W, "discharge_rating_w": RATING_W, "capacity_j": 1e9,
+            "reserve_ratio": 0.2, "full_ratio": 0.9, "ramp_w_per_s": 1e9, "economy_w": 50e3,
+        } | self.storage  # fmt: skip
+        dispatch = {
+            "import_cap_w": CAP_W, "import_guard_w": GUARD_W, "export_max_w": 0.0,
+            "grid_point": GRID, "storages": self.batteries, "pvs": self.pvs,
+            "carbon_high_g_per_kwh": 400.0, "carbon_low_g_per_kwh": 300.0,
+            "carbon_deadband_g_per_kwh": 10.0,
+        } | self.dispatch  # fmt: skip
+        flexible = {"available_point": AVAILABLE, "deferred_point": DEFERRED}
+        flexible |= self.flexible or {}
+        points = range(FIRST_STORAGE, FIRST_STORAGE + 2 * self.batteries, 2)
+        pv_points = range(points.stop, points.stop + self.pvs)
+        self.bench = DispatchBench(
+            rows("DispatchRow", dispatch),
+            rows("StorageRow", *({"power_point": p, "soc_point": p + 1} | storage for p in points)),
+            rows("PvRow", *({"power_point": p, "rating_w": 200e3} for p in pv_points)),
+            rows("FlexibleRow", flexible),
+        )
+        self.pv_w: float | None = 0.0
+        self.shed_w = 0.0
+        self.pv_setpoints_w: list[float] = []
+
+    def scan(self, **readings: Any) -> list[tuple[float, float, Binding]]:
+        """One scan after changing readings by name: (request, setpoint, binding) of each battery."""
+        for name, value in readings.items():
+            setattr(self, name, value)
+        values = [self.grid_w, self.available_w, self.deferred_w]
+        lost = [None, None] * self.lost
+        values += lost + [self.power_w, self.soc] * (self.batteries - self.lost)
+        values += [self.pv_w] * self.pvs
+        storages, self.shed_w, self.pv_setpoints_w = self.bench.step(
+            values, [self.permit] * self.batteries, self.it_w, self.carbon, DT_NS, self.site
+        )
+        return storages
+
+    def setpoint_w(self, **readings: Any) -> float:
+        """The first battery's setpoint after one more scan."""
+        return self.scan(**readings)[0][1]
+
+    def want(self, value_w: float, source: RequestSource = RequestSource.SOURCE_PLAN) -> None:
+        """Ask something of the first battery for ten seconds."""
+        self.bench.want(0, value_w, source, 10 * S)
+
+
+@pytest.mark.parametrize(
+    ("request_w", "charge_max_w", "discharge_max_w", "permitted_w"),
+    [
+        (100.0, 50.0, 80.0, 50.0),
+        (-100.0, 50.0, 80.0, -80.0),
+        (30.0, 50.0, 80.0, 30.0),
+        (math.nan, 50.0, 80.0, 0.0),
+        (math.inf, 50.0, 80.0, 50.0),
+        (-math.inf, 50.0, 80.0, -80.0),
+        (10.0, math.nan, math.nan, 0.0),
+        (-10.0, -5.0, -5.0, 0.0),
+        (10.0, math.inf, 80.0, 0.0),
+    ],
+)
+def test_the_single_door_clamps_and_never_lets_through_what_is_no_number(
+    request_w: float, charge_max_w: float, discharge_max_w: float, permitted_w: float
+) -> None:
+    assert permitted_setpoint_w(request_w, charge_max_w, discharge_max_w) == permitted_w
+
+
+def test_an_import_over_the_cap_is_met_in_the_same_scan() -> None:
+    site = Site()
+    assert site.setpoint_w(grid_w=900e3) == 0.0
+    assert site.setpoint_w(grid_w=1200e3) == pytest.approx(CAP_W - GUARD_W - 1200e3)
+
+
+def test_the_battery_holds_the_cap_against_the_site_without_itself() -> None:
+    site = Site()
+    assert site.setpoint_w(grid_w=950e3, power_w=-200e3) == pytest.approx(-160e3)
+
+
+def test_two_batteries_share_the_excess_by_the_room_they_have() -> None:
+    found = Site(batteries=2).scan(grid_w=1200e3)
+    assert [setpoint for _, setpoint, _ in found] == pytest.approx([-105e3, -105e3])
+    assert {binding for _, _, binding in found} == {Binding.BINDING_IMPORT_CAP}
+
+
+def test_a_request_to_charge_is_cut_to_the_room_under_the_cap() -> None:
+    site = Site()
+    site.want(200e3)
+    assert site.setpoint_w(grid_w=900e3) == pytest.approx(90e3)
+
+
+def test_no_discharge_is_allowed_to_export_beyond_the_limit() -> None:
+    site = Site()
+    site.want(-200e3)
+    request_w, setpoint_w, binding = site.scan(grid_w=120e3)[0]
+    assert (setpoint_w, binding) == (pytest.approx(-120e3), Binding.BINDING_EXPORT_MAX)
+
+
+def test_the_reserve_is_never_discharged_and_a_full_battery_never_charged() -> None:
+    site = Site()
+    assert site.setpoint_w(grid_w=1200e3, soc=0.2) == 0.0
+    assert site.setpoint_w(soc=0.21) < 0.0
+    site.want(100e3)
+    assert site.setpoint_w(grid_w=500e3, soc=0.9) == 0.0
+    assert site.setpoint_w(soc=0.89) == pytest.approx(100e3)
+
+
+def test_a_battery_of_unknown_charge_does_nothing() -> None:
+    site = Site()
+    site.want(100e3)
+    assert site.setpoint_w(soc=None) == 0.0
+    assert site.setpoint_w(grid_w=1500e3) == 0.0
+
+
+def test_a_lost_grid_meter_stops_charging_and_gives_up_no_discharge() -> None:
+    site = Site()
+    site.want(100e3)
+    assert site.setpoint_w(grid_w=None) == 0.0
+    site.want(-100e3)
+    assert site.setpoint_w() == pytest.approx(-100e3)
+
+
+def test_a_setpoint_never_moves_faster_than_its_ramp() -> None:
+    site = Site(storage={"ramp_w_per_s": 100e3})
+    site.want(200e3)
+    moves = [site.setpoint_w() for _ in range(4)]
+    assert moves == pytest.approx([10e3, 20e3, 30e3, 40e3])
+    site.want(-200e3)
+    assert site.setpoint_w() == pytest.approx(30e3)
+
+
+def test_a_trip_is_not_ramped_and_the_way_back_is() -> None:
+    site = Site(storage={"ramp_w_per_s": 1e6})
+    site.want(-200e3)
+    assert [site.setpoint_w(), site.setpoint_w()] == pytest.approx([-100e3, -200e3])
+    tripped = (0.0, 0.0, Effect.EFFECT_ZERO)
+    assert site.scan(permit=tripped)[0][1:] == (0.0, Binding.BINDING_INTERLOCK)
+    assert site.setpoint_w(permit=FREE) == pytest.approx(-100e3)
+
+
+def test_a_limit_of_the_bms_is_not_ramped_into() -> None:
+    site = Site(storage={"ramp_w_per_s": 1e6})
+    site.want(200e3)
+    assert [site.setpoint_w(), site.setpoint_w()] == pytest.approx([100e3, 200e3])
+    assert site.setpoint_w(permit=(40e3, math.inf, Effect.EFFECT_LIMIT_CHARGE)) == 40e3
+
+
+def test_the_safe_state_brings_every_battery_to_zero_at_once() -> None:
+    site = Site(batteries=2)
+    assert site.setpoint_w(grid_w=1200e3) < 0.0
+    safe = {"shed": 0, "refuse_shed": 0, "open_request": 0, "safe_state": 1, "tripped": 1}
+    found = site.scan(site=safe | {"first_out_row": -1})
+    assert [setpoint for _, setpoint, _ in found] == [0.0, 0.0]
+
+
+def test_carbon_steering_waits_for_its_dwell_and_the_cap_does_not() -> None:
+    site = Site(storage={"dwell_ns": 5 * DT_NS})
+    assert site.setpoint_w(carbon=450.0) == pytest.approx(-50e3)
+    waited = [site.setpoint_w(carbon=250.0) for _ in range(5)]
+    assert waited == pytest.approx([-50e3] * 4 + [50e3])
+    assert site.setpoint_w(grid_w=1100e3) == pytest.approx(-110e3)
+
+
+def test_carbon_steering_has_hysteresis() -> None:
+    site = Site()
+    steered = [site.setpoint_w(carbon=carbon) for carbon in (400, 401, 391, 390, 299, 309, 310)]
+    assert steered == pytest.approx([0.0, -50e3, -50e3, 0.0, 50e3, 50e3, 0.0])
+
+
+def test_the_highest_unexpired_request_wins_and_lapses() -> None:
+    site = Site()
+    site.want(-50e3, RequestSource.SOURCE_OPERATOR)
+    assert site.setpoint_w() == pytest.approx(-50e3)
+    lapsed = [site.setpoint_w() for _ in range(100)]
+    assert lapsed[0] == pytest.approx(-50e3)
+    assert lapsed[-1] == 0.0
+
+
+@pytest.mark.parametrize("value_w", [math.nan, math.inf, -math.inf, 600_001.0, -600_001.0])
+def test_a_request_that_cannot_be_meant_is_rejected_and_the_local_one_stands(
+    value_w: float,
+) -> None:
+    site = Site(carbon=450.0)
+    site.want(value_w)
+    request_w, setpoint_w, binding = site.scan()[0]
+    assert (setpoint_w, binding) == (pytest.approx(-50e3), Binding.BINDING_REJECTED)
+
+
+def test_a_request_over_the_rating_is_cut_to_it() -> None:
+    site = Site()
+    site.want(-600e3)
+    assert site.setpoint_w(grid_w=700e3) == pytest.approx(-RATING_W)
+
+
+def test_a_battery_that_cannot_be_read_goes_to_zero_and_the_other_holds_the_cap() -> None:
+    site = Site(batteries=2)
+    site.scan(grid_w=1200e3)
+    before = site.scan(grid_w=990e3, power_w=-105e3)
+    assert [setpoint for _, setpoint, _ in before] == pytest.approx([-105e3, -105e3])
+    after = site.scan(lost=1)
+    assert [setpoint for _, setpoint, _ in after] == [0.0, pytest.approx(-105e3)]
+
+
+FLEXIBLE = {"device": 0, "floor_w": 100e3, "release_w_per_s": 100e3, "hold_ns": 3 * DT_NS}
+
+
+def test_the_flexible_load_defers_what_the_batteries_cannot_hold() -> None:
+    site = Site(flexible=FLEXIBLE)
+    site.scan(grid_w=1400e3, available_w=250e3)
+    assert site.shed_w == pytest.approx(1400e3 - (CAP_W - GUARD_W) - RATING_W)
+
+
+def test_nothing_is_shed_below_the_floor_nor_beyond_what_can_be_deferred() -> None:
+    site = Site(flexible=FLEXIBLE)
+    site.scan(grid_w=2000e3, available_w=250e3, it_w=180e3)
+    assert site.shed_w == pytest.approx(80e3)
+    site = Site(flexible=FLEXIBLE)
+    site.scan(grid_w=2000e3, available_w=60e3)
+    assert site.shed_w == pytest.approx(60e3)
+
+
+def test_a_flexible_load_that_cannot_be_read_is_asked_for_nothing() -> None:
+    site = Site(flexible=FLEXIBLE)
+    site.scan(grid_w=2000e3, available_w=None)
+    assert site.shed_w == 0.0
+
+
+def test_deferred_load_is_held_and_then_given_back_slowly() -> None:
+    site = Site(flexible=FLEXIBLE)
+    site.scan(grid_w=1400e3, available_w=250e3)
+    asked_w = site.shed_w
+    given_back = []
+    for _ in range(5):
+        site.scan(grid_w=500e3, deferred_w=asked_w, available_w=250e3 - asked_w)
+        given_back.append(asked_w - site.shed_w)
+    assert given_back == pytest.approx([0.0, 0.0, 10e3, 20e3, 30e3])
+
+
+@pytest.mark.parametrize("reason", ["refuse_shed", "safe_state"])
+def test_shedding_that_is_refused_ends_in_the_same_scan(reason: str) -> None:
+    site = Site(flexible=FLEXIBLE)
+    site.scan(grid_w=1400e3, available_w=250e3)
+    permit = {"shed": 1, "refuse_shed": 0, "open_request": 0, "safe_state": 0, "tripped": 1}
+    site.scan(site=permit | {"first_out_row": -1, reason: 1})
+    assert site.shed_w == 0.0
+
+
+def test_an_interlock_that_sheds_asks_for_all_there_is() -> None:
+    site = Site(flexible=FLEXIBLE)
+    permit = {"shed": 1, "refuse_shed": 0, "open_request": 0, "safe_state": 0, "tripped": 1}
+    site.scan(available_w=120e3, site=permit | {"first_out_row": -1})
+    assert site.shed_w == pytest.approx(120e3)
+
+
+def test_all_sun_is_taken_until_the_site_exports_beyond_its_limit() -> None:
+    site = Site(pvs=2)
+    site.scan(grid_w=100e3, pv_w=150e3)
+    assert site.pv_setpoints_w == [200e3, 200e3]
+    site.scan(grid_w=-60e3)
+    assert site.pv_setpoints_w == pytest.approx([120e3, 120e3])
+    site.scan(grid_w=0.0)
+    assert site.pv_setpoints_w == pytest.approx([121e3, 121e3]), "5 % of the rating a second"
