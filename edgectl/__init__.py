@@ -1,0 +1,1 @@
+"""A controller for the power and carbon of a data centre."""

@@ -82,12 +82,15 @@ cdef bint row_step(
     """Delays and latch of one row; true on the rising edge of its trip.
 
     The off-delay runs from the last scan in which the cause was true, however
-    short, so that a chattering cause keeps its row tripped.
+    short, so that a chattering cause keeps its row tripped. A row that is clear
+    and whose cause is absent has nothing to time.
     """
     cdef bint standing = state.status >= INTERLOCK_TRIPPED
     cdef bint rising
 
     state.cause = cause
+    if state.status == INTERLOCK_CLEAR and not cause:
+        return False
     ton(&state.on_delay, cause, row.on_delay_ns, dt_ns)
     rising = state.on_delay.q and (not standing or state.start)
     if rising:

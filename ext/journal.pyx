@@ -16,7 +16,12 @@ cdef enum:
 
 
 cdef uint8_t* journal_open(Segment* segment) noexcept nogil:
-    """Place of the next record. A reader sees it only after journal_close."""
+    """Place of the next record. A reader sees it only after journal_close.
+
+    The fence keeps this record's stores behind the head that was published
+    before: a reader that sees them also sees that the ring has come round.
+    """
+    fence()
     return segment.journal \
         + (segment.next_seq % segment.journal_slots) * segment.record_bytes
 

@@ -19,7 +19,6 @@ from edgectl._kernel.quality cimport (
 cdef enum:
     SF_MAX = 10                  # SunSpec sunssf: -10 to 10
     BUFFER_INDEX = 3
-    COIL_ON = 0xFF00             # MAP 6.5; function 15 takes any word that is not 0 as on
 
 cdef extern from "<math.h>" nogil:
     long long llrint(double x)
@@ -71,11 +70,19 @@ cdef double bits_number(uint8_t type, uint64_t bits) noexcept nogil:
 
 cdef void point_decode(
     const PointRow* row, Sample* sample, const uint16_t* words, int64_t done_ns) noexcept nogil:
-    """Decode one point of a fresh block into its sample."""
+    """Decode one point of a fresh block into its sample.
+
+    The same words as before from a good sample mean the same value: only its
+    source time moves, unless it has stood still for too long.
+    """
     cdef uint64_t bits = point_bits(row, words)
     cdef double scale = row.scale
     cdef int32_t exponent
 
+    if bits == sample.raw and sample.quality == QUALITY_GOOD and row.sf_word < 0 \
+            and done_ns - sample.changed_ns <= row.limits.frozen_after_ns:
+        sample.source_ns = done_ns
+        return
     if row.has_sentinel and bits == row.sentinel:
         sample.raw = bits
         sample.source_ns = done_ns
@@ -171,10 +178,7 @@ cdef void put_number(
     cdef uint32_t bits
     cdef float single
     cdef uint16_t high, low
-    if type == TYPE_BIT:
-        words[0] = COIL_ON if number != 0.0 else 0
-        return
-    if type == TYPE_U16 or type == TYPE_S16:
+    if type == TYPE_U16 or type == TYPE_S16 or type == TYPE_BIT:
         words[0] = <uint16_t> <int64_t> number
         return
     if type == TYPE_F32:

@@ -76,7 +76,7 @@ def judge(samples, double valid_min, double valid_max, double slew_max_per_s,
     """
     cdef Sample sample
     cdef Limits limits = Limits(
-        valid_min, valid_max, slew_max_per_s, stale_after_ns, frozen_after_ns)
+        frozen_after_ns, stale_after_ns, valid_min, valid_max, slew_max_per_s)
     sample.value, sample.source_ns, sample.changed_ns, sample.raw = 0.0, 0, 0, 0
     set_bad(&sample, REASON_NOT_YET)
     states = []

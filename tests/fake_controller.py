@@ -15,6 +15,7 @@ import numpy as np
 from edgectl.image import Segment, create_segment
 
 PERIOD_NS = 100_000_000
+UTC_NS = 1_700_000_000_000_000_000
 LOADS = ("IT-A", "IT-B", "AUX")
 STORAGES = ("BESS-01", "BESS-02")
 WIRE_POINTS = (
@@ -90,6 +91,7 @@ class FakeController:
             buffer, layout.record, layout.journal_slots, layout.journal_offset
         )
         self.image = np.frombuffer(buffer, layout.snapshot, 1, layout.snapshot_offset)
+        self.interlocks = [0, 0, 2, 0, 0]
         self.seq = 0
 
     def write_record(self) -> None:
@@ -113,7 +115,7 @@ class FakeController:
         storages = record["storages"]
         storages["soc_ratio"], storages["power_w"], storages["stock_mj"] = 0.5, -1e6, 9e9
         storages["stock_ug"] = 4_000_000
-        record["interlocks"] = [[0, 0, 2, 0, 0]]
+        record["interlocks"] = self.interlocks
         points = record["points"]
         points["point"] = np.arange(points.shape[1])
         points["raw"], points["quality"], points["age_us"] = seq // 2, GOOD, 1000
@@ -152,6 +154,11 @@ class FakeController:
         """Many, as fast as it goes."""
         for _ in range(scans):
             self.scan()
+
+
+def start_controller(utc_ns: int = UTC_NS, minutes: float = 1.0) -> FakeController:
+    """A controller of the site `fake` in this process, in simulated time."""
+    return FakeController(create_segment("fake", directory(), minutes, PERIOD_NS), utc_ns)
 
 
 def main() -> int:

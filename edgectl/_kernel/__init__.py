@@ -1,0 +1,1 @@
+"""Compiled kernel: sources in ext/, contracts here."""

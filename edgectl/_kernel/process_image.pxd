@@ -28,19 +28,19 @@ cpdef enum WordOrder:
     ORDER_HIGH_FIRST = 0
     ORDER_LOW_FIRST = 1          # bytes inside a word stay high first
 
-cdef struct PointRow:
-    double scale                 # value = raw * scale * 10**sf + offset, sign folded in
-    double offset
-    Limits limits
-    uint64_t sentinel            # bits, high word first, that mean "not implemented"
-    int32_t block                # -1: internal
-    int32_t device               # -1: the site's own
+cdef struct PointRow:            # what every scan reads of it stands first
     int16_t word                 # first word inside the block
     int16_t sf_word              # SunSpec scale factor in the same block, -1: none
     uint8_t type                 # PointType
     uint8_t word_order           # WordOrder
     uint8_t bit
     uint8_t has_sentinel
+    Limits limits
+    double scale                 # value = raw * scale * 10**sf + offset, sign folded in
+    double offset
+    uint64_t sentinel            # bits, high word first, that mean "not implemented"
+    int32_t block                # -1: internal
+    int32_t device               # -1: the site's own
     uint8_t journaled            # kept in every journal record
 
 cdef struct BlockRow:

@@ -28,11 +28,11 @@ cdef struct Sample:
     uint8_t reason               # Reason
 
 cdef struct Limits:
+    int64_t frozen_after_ns      # INT64_MAX: a quantity that may stand still
+    int64_t stale_after_ns
     double valid_min
     double valid_max
     double slew_max_per_s        # infinity: not checked
-    int64_t stale_after_ns
-    int64_t frozen_after_ns      # INT64_MAX: a quantity that may stand still
 
 cdef void quality_judge(
     Sample* sample, const Limits* limits, double value, uint64_t raw, int64_t source_ns,

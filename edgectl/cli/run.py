@@ -65,7 +65,8 @@ def run(
     periods = round(witness_s * 1e9 / checked.scan.period_ns) if report else 0
     options = RuntimeOptions(dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods)
     session = Session(checked, tables, options)
-    supervisor = Supervisor(["services", site, *(services_option or [])]) if services else None
+    passed = [*(services_option or []), *(["--log-json"] if log_json else [])]
+    supervisor = Supervisor(["services", site, *passed]) if services else None
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

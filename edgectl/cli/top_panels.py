@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
-from edgectl.cli.top_model import Battery, Curves, Level, Load, Notice, Plant
+from edgectl.cli.top_model import Array, Battery, Curves, Level, Load, Notice, Plant
 from edgectl.cli.top_parts import (
     ATTENTION,
     BATTERY,
@@ -33,7 +33,8 @@ from edgectl.cli.top_parts import (
 )
 
 LEVEL_STYLE = {Level.NORMAL: NORMAL, Level.ATTENTION: ATTENTION, Level.TRIP: TRIP}
-CHART_BUCKET_S = 5  # one column of the chart
+CHART_BUCKETS_S = (1, 2, 5)  # what one column of the chart may stand for
+SCALE_CELLS = 6  # right of the chart
 NEAR_CAP = 0.98  # of the import cap: worth amber
 SOURCE_CELLS = 39  # name 9, bar 8, share 9, power 6, unit 4, arrow 3
 STILL_W = 5_000.0  # a battery below this stands still
@@ -203,6 +204,7 @@ def import_panel(plant: Plant, width: int, height: int) -> Panel:
     inner = width - 4
     style = cap_style(plant)
     share = plant.grid_w / plant.import_cap_w
+    bucket_s = bucket_of(plant.curves, inner - SCALE_CELLS)
     state = {GRID: ("under the cap", DIM), ATTENTION: ("at the cap", ATTENTION)}
     left = words(
         (megawatts(plant.grid_w, 0), f"bold {style}"), (" MW of ", DIM),
@@ -214,7 +216,7 @@ def import_panel(plant: Plant, width: int, height: int) -> Panel:
         *chart_lines(plant, inner, height - 2 - 3),
         both_ends(
             words(("▇ grid  ", GRID), ("▇ kept off the grid", BATTERY)),
-            words((f"last {max(1, (inner - 6) * CHART_BUCKET_S // 60)} min", DIM)),
+            words((f"last {duration((inner - SCALE_CELLS) * bucket_s)}", DIM)),
             inner,
         ),
     ]
@@ -225,7 +227,7 @@ def chart_lines(plant: Plant, width: int, height: int) -> list[Text]:
     """Import below, what the grid would have carried above it, the cap as a line; a scale in MW."""
     if height < 1:
         return []
-    room = width - 6
+    room = width - SCALE_CELLS
     grid_w = buckets(plant.curves, plant.curves.grid_w, room)
     load_w = np.maximum(buckets(plant.curves, plant.curves.load_w, room), grid_w)
     values = [v for v in (*grid_w, *load_w, plant.import_cap_w) if math.isfinite(v)]
@@ -234,20 +236,27 @@ def chart_lines(plant: Plant, width: int, height: int) -> list[Text]:
     high_w = math.ceil((max(values) + 0.01 * max(values)) / step_w) * step_w
     area = Area(grid_w.tolist(), load_w.tolist(), plant.import_cap_w, GRID, BATTERY)
     rows = area_chart(area, low_w, high_w, room, height)
-    rows[0].append(number(high_w / 1e6, 0, 6), style=DIM)
+    rows[0].append(number(high_w / 1e6, 0, SCALE_CELLS), style=DIM)
     if height > 1:
-        rows[-1].append(number(low_w / 1e6, 0, 6), style=DIM)
+        rows[-1].append(number(low_w / 1e6, 0, SCALE_CELLS), style=DIM)
     return rows
 
 
-def buckets(curves: Curves, values: np.ndarray, width: int) -> np.ndarray:
-    """Means over CHART_BUCKET_S, on a fixed raster so that the picture does not shimmer."""
-    slots = curves.utc_s // CHART_BUCKET_S
+def bucket_of(curves: Curves, room: int) -> int:
+    """Seconds a column stands for: as few as let the history fill the chart."""
+    span_s = int(curves.utc_s[-1] - curves.utc_s[0]) if len(curves.utc_s) else 0
+    return next((s for s in CHART_BUCKETS_S if span_s < s * room), CHART_BUCKETS_S[-1])
+
+
+def buckets(curves: Curves, values: Array, room: int) -> Array:
+    """Means over bucket_of, on a fixed raster so that the picture does not shimmer."""
+    slots = curves.utc_s // bucket_of(curves, room)
     raster, first = np.unique(slots, return_index=True)
     if not len(raster):
         return np.zeros(0)
     counts = np.diff(np.append(first, len(slots)))
-    return (np.add.reduceat(values, first) / counts)[-width:]
+    means: Array = np.add.reduceat(values, first) / counts
+    return means[-room:]
 
 
 def carbon_panel(plant: Plant, width: int, height: int) -> Panel:

@@ -22,25 +22,6 @@ START_S = 15.0
 STOP_S = 5.0
 POLL_S = 0.02
 
-AMQTT_PROGRAM = """
-import asyncio, logging, signal, sys
-from amqtt.broker import Broker
-
-async def main(port):
-    broker = Broker({
-        "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
-        "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
-    })
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await broker.start()
-    await stop.wait()
-    await broker.shutdown()
-
-logging.disable(logging.CRITICAL)
-asyncio.run(main(int(sys.argv[1])))
-"""
-
 
 @dataclass(slots=True)
 class Broker:
@@ -120,11 +101,10 @@ def start_broker(port: int = 0, kind: str | None = None) -> Broker:
         )
         argv, name, protocol = [program, "-c", str(conf)], "mosquitto", "5"
     else:
-        argv, name, protocol = [sys.executable, "-c", AMQTT_PROGRAM, str(port)], "amqtt", "3.1.1"
+        argv = [sys.executable, "-m", "edgectl.mqtt.embedded", str(port)]
+        name, protocol = "amqtt", "3.1.1"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory.name
-        )
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     broker = Broker(name, protocol, port, process, directory)
     deadline = time.monotonic() + START_S
     while not _listens(port):

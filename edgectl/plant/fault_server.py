@@ -144,7 +144,9 @@ class FaultServer:
         return self
 
     def stop(self) -> None:
-        """Close everything and wait for the thread."""
+        """Close everything and wait for the thread; once it has ended this does nothing."""
+        if self._loop.is_closed():
+            return
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -183,6 +185,8 @@ class FaultServer:
         """Serve one connection until either side closes it."""
         self.connections += 1
         connection = _Connection(writer)
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pieces leave when written
         try:
             while True:
                 head = await reader.readexactly(6)
@@ -267,7 +271,7 @@ class FaultServer:
             case Fault.GARBAGE:
                 reply = bytearray(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             case Fault.TWICE:
-                reply += reply
+                reply *= 2
         return bytes(reply)
 
     async def _send(self, connection: _Connection, reply: bytes, step: Step) -> None:

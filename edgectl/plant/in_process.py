@@ -37,9 +37,21 @@ SHAPES = {
     "f32": Shape.SHAPE_SINGLE,
     "f64": Shape.SHAPE_DOUBLE,
 }
-# Signals that move at every step; the others are encoded each simulated second.
-FAST_ENDINGS = (".power_w", ".current_a", ".setpoint_w")
-FAST_SIGNALS = ("deferrable_w", "deferred_w", "reset_button", "open_request")
+# Points that the control acts on within a second are encoded at every scan; all others,
+# phases, reactive power and counters too, each simulated second.
+FAST_POINTS = frozenset(
+    {
+        "active_power",
+        "active_power_setpoint_readback",
+        "deferrable_power",
+        "deferred_power",
+        "estop_channel_a",
+        "estop_channel_b",
+        "fire_ok",
+        "reset_button",
+        "open_request_readback",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -103,7 +115,7 @@ def in_process(
     block_words = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     shadow = np.zeros(int(counts.sum()) + 4, dtype=np.uint16)
     rows = [
-        _slot_row(plant, slot, each.device.profile.low_first, tables, index, block_words)
+        _slot_row(slot, each.device.profile.low_first, tables, index, block_words)
         for each in devices
         for slot, index in _indexed(each, tables)
     ]
@@ -131,7 +143,6 @@ def _indexed(each: DeviceSlots, tables: KernelTables) -> Iterator[tuple[Slot, in
 
 
 def _slot_row(
-    plant: Plant,
     slot: Slot,
     low_first: bool,
     tables: KernelTables,
@@ -140,8 +151,6 @@ def _slot_row(
 ) -> tuple[float | int, ...]:
     """One slot in the order of SlotRow's fields."""
     point = tables.points[index]
-    signal = plant.signal_names[slot.signal]
-    fast = signal.endswith(FAST_ENDINGS) or signal in FAST_SIGNALS
     shape = SHAPES.get(slot.point.type, Shape.SHAPE_BIT)
     if slot.point.type == "bit" and slot.point.function <= 2:
         shape = Shape.SHAPE_ONE
@@ -149,7 +158,7 @@ def _slot_row(
     word = int(block_words[point["block"]]) + int(point["word"])
     return (
         *(slot.mul, slot.add, low, high, slot.signal, word),
-        *(int(shape), int(low_first), slot.point.bit, int(fast)),
+        *(int(shape), int(low_first), slot.point.bit, slot.point.name in FAST_POINTS),
     )
 
 

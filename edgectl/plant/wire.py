@@ -70,7 +70,7 @@ class WireDevice:
 
     def __init__(self, device_slots: DeviceSlots, plant: Plant, commands: Commands) -> None:
         self.device = device_slots.device
-        self._slots = device_slots
+        self.slots = device_slots
         self._plant = plant
         self._commands = commands
         self._readings: dict[tuple[int, int, int], _Reading] = {}
@@ -85,7 +85,7 @@ class WireDevice:
     def _table(self, function: int) -> list[SimData]:
         """Registers or bits that answer under one function; the rest is an illegal address."""
         profile = self.device.profile
-        words = {at: word for (table, at), word in self._slots.fixed.items() if table == function}
+        words = {at: word for (table, at), word in self.slots.fixed.items() if table == function}
         for point in profile.points:
             if point.function == function:
                 words |= {point.address + at: 0 for at in range(point.words)} | words
@@ -134,7 +134,7 @@ class WireDevice:
             reading = _Reading(
                 [
                     (slot.point.address - start * (16 if function <= 2 else 1), slot)
-                    for slot in self._slots.slots
+                    for slot in self.slots.slots
                     if slot.point.function == function
                     and slot.point.address < end
                     and slot.point.address + slot.point.words > address
@@ -183,7 +183,7 @@ class WireDevice:
         exponent = 0
         if command.sf_point is not None:
             point = self.device.profile.point(command.sf_point)
-            exponent = self._slots.exponent(point.address)
+            exponent = self.slots.exponent(point.address)
         return float(raw) * command.scale * 10.0**exponent  # type: ignore[arg-type]
 
 

@@ -109,11 +109,7 @@ class Services:
     def _read_out(self) -> None:
         """Asked to stop after the controller did: its last records still go into the ledger."""
         end_s = time.monotonic() + READ_OUT_S
-        while (
-            self._run is not None
-            and not self._run.reader.alive()
-            and time.monotonic() < end_s
-        ):
+        while self._run is not None and not self._run.reader.alive() and time.monotonic() < end_s:
             self.tick()
 
     def _finish_run(self) -> None:

@@ -281,8 +281,8 @@ cdef class Plant:
         self.state.row = row
         self.state.random = <uint64_t> (seed & 0xFFFFFFFFFFFFFFFF)
         self.state.heard_ns = -1
-        plant_units(self, it, pv, storage)
-        plant_layout(self, feeds)
+        units_fill(self, it, pv, storage)
+        signals_lay_out(self, feeds)
 
     def load(self, table, int64_t utc_ns, bint settle=False):
         """Take a new boundary table whose first row is at utc_ns.
@@ -382,7 +382,7 @@ cdef class Plant:
         return seal.hexdigest()
 
 
-cdef plant_units(Plant plant, it, pv, storage):
+def units_fill(Plant plant, it, pv, storage):
     """Fill the units' structs from mappings; Cython checks that no field is missing."""
     cdef PlantState* state = plant.state
     cdef ItBus bus
@@ -407,7 +407,7 @@ cdef plant_units(Plant plant, it, pv, storage):
     state.dip.left_ns = state.row.dip_first_ns
 
 
-cdef plant_layout(Plant plant, feeds):
+def signals_lay_out(Plant plant, feeds):
     """Give every signal its index and its name."""
     cdef PlantState* state = plant.state
     cdef int32_t it = state.row.it_buses, auxes = state.row.auxes

@@ -1,5 +1,7 @@
 """The cadence, for any ends of scans."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def test_every_period_is_run_once_or_counted_as_skipped(
     assert indices[0] == 0
     skipped_in_row = 0
     skipped = 0
-    for at, (before, after) in enumerate(zip(indices, indices[1:], strict=False)):
+    for at, (before, after) in enumerate(pairwise(indices)):
         assert after > before
         assert origin_ns + after * period_ns >= ends_ns[at], "no deadline that is already past"
         if after > before + 1:

@@ -111,8 +111,7 @@ def test_a_late_reply_never_desynchronises(server: FaultServer, step: Step) -> N
         run(rig, server, 6)
         rig.scan_until(all_good)
         link = rig.link()
-        assert link["timeouts"] == 2
-        assert link["late_replies"] - before == 2
+        assert link["late_replies"] - before == link["timeouts"] >= 2
         assert server.connections == 1, "a late reply is dropped, not a reason to reconnect"
 
 
@@ -163,7 +162,7 @@ def test_a_silent_device_goes_stale_and_is_never_good_on_old_words(server: Fault
     with WireRig([server.port]) as rig:
         rig.scan_until(all_good)
         server.reads.extend([Step(Fault.SILENT)] * 1000)
-        server.registers.update({address: 9999 for address in range(100, 204)})
+        server.registers.update(dict.fromkeys(range(100, 204), 9999))
         rig.scan_until(
             lambda found: all(one.reason == Reason.REASON_COMMUNICATION for one in found)
         )
@@ -185,7 +184,10 @@ def test_a_device_that_is_not_there_is_asked_for_at_growing_intervals(
             assert back.connections == 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_no_mixture_of_faults_brings_a_wrong_value_into_the_image(
     server: FaultServer, seed: int
 ) -> None:

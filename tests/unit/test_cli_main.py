@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from edgectl.cli import main as cli
-from edgectl.errors import IdentityError
+from edgectl.errors import EdgectlError, IdentityError
 
 HEAVY = ("numpy", "pydantic", "pymodbus", "pvlib", "structlog", "paho")
 
@@ -49,6 +49,14 @@ def test_help_names_every_exit_status(
     text = capsys.readouterr().out
     assert "3  a device failed its identity check; nothing was written" in text
     assert "..." not in text.split("Commands:")[1], "a verb's line of help is cut off"
+
+
+def test_every_exit_status_of_an_error_is_in_the_help() -> None:
+    def below(kind: type[EdgectlError]) -> list[type[EdgectlError]]:
+        return [kind, *(each for sub in kind.__subclasses__() for each in below(sub))]
+
+    said = {int(line.split()[0]) for line in cli.EPILOG.splitlines() if line[2:3].isdigit()}
+    assert {each.exit_code for each in below(EdgectlError)} <= said
 
 
 def test_every_verb_in_the_table_has_its_module(root: Path) -> None:

@@ -69,7 +69,7 @@ class Site:
         self.pv_setpoints_w: list[float] = []
 
     def scan(self, **readings: Any) -> list[tuple[float, float, Binding]]:
-        """One scan after changing readings by name: (request, setpoint, binding) of each battery."""
+        """One scan after changing readings: (request, setpoint, binding) of each battery."""
         for name, value in readings.items():
             setattr(self, name, value)
         values = [self.grid_w, self.available_w, self.deferred_w]
@@ -136,7 +136,7 @@ def test_a_request_to_charge_is_cut_to_the_room_under_the_cap() -> None:
 def test_no_discharge_is_allowed_to_export_beyond_the_limit() -> None:
     site = Site()
     site.want(-200e3)
-    request_w, setpoint_w, binding = site.scan(grid_w=120e3)[0]
+    _, setpoint_w, binding = site.scan(grid_w=120e3)[0]
     assert (setpoint_w, binding) == (pytest.approx(-120e3), Binding.BINDING_EXPORT_MAX)
 
 
@@ -226,7 +226,7 @@ def test_a_request_that_cannot_be_meant_is_rejected_and_the_local_one_stands(
 ) -> None:
     site = Site(carbon=450.0)
     site.want(value_w)
-    request_w, setpoint_w, binding = site.scan()[0]
+    _, setpoint_w, binding = site.scan()[0]
     assert (setpoint_w, binding) == (pytest.approx(-50e3), Binding.BINDING_REJECTED)
 
 

@@ -5,16 +5,19 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
-from fake_controller import FakeController, directory
-from paho.mqtt import client as paho
+from event_log import EventLog
+from fake_controller import UTC_NS, FakeController, directory
+from mqtt_stranger import Stranger, wait
 
 from edgectl.errors import BrokerError
 from edgectl.image import private_segment
@@ -23,55 +26,6 @@ from edgectl.mqtt.broker import find_mosquitto, free_port
 from edgectl.mqtt.publisher import QUEUE_MAX
 
 TOPICS = Topics("fake", "edge-1")
-
-
-class Log:
-    """Names of the events a publisher emitted."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def __getattr__(self, level: str) -> Callable[..., None]:
-        return lambda name, **fields: self.names.append(name)
-
-
-def wait(condition: Callable[[], Any], seconds: float = 8.0) -> bool:
-    """Poll a condition of another thread or process."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-class Stranger:
-    """An independent client, MQTT 3.1.1, subscribed to everything of edgectl."""
-
-    def __init__(self, port: int) -> None:
-        self.messages: list[paho.MQTTMessage] = []
-        self.ready = False
-        self.client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTProtocolVersion.MQTTv311
-        )
-        self.client.on_message = lambda _c, _u, message: self.messages.append(message)
-        self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        self.client.subscribe("edgectl/#", qos=1)
-        assert wait(lambda: self.ready)
-
-    def last(self, topic: str) -> paho.MQTTMessage | None:
-        found = [message for message in self.messages if message.topic == topic]
-        return found[-1] if found else None
-
-    def online(self) -> bool | None:
-        status = self.last(TOPICS.status)
-        return None if status is None else bool(json.loads(status.payload)["online"])
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
 
 
 def need_mosquitto() -> None:
@@ -96,7 +50,7 @@ def stranger(broker: Broker) -> Iterator[Stranger]:
 
 @contextlib.contextmanager
 def connected(port: int, log: Any = None) -> Iterator[Publisher]:
-    publisher = Publisher(TOPICS, "127.0.0.1", port, log or Log())
+    publisher = Publisher(TOPICS, "127.0.0.1", port, log or EventLog())
     publisher.start()
 
     def there() -> bool:
@@ -111,7 +65,7 @@ def connected(port: int, log: Any = None) -> Iterator[Publisher]:
 
 
 def snapshots() -> tuple[FakeController, Any]:
-    fake = FakeController(private_segment(directory(), 64), 1_700_000_000_000_000_000)
+    fake = FakeController(private_segment(directory(), 64), UTC_NS)
     fake.scan()
     return fake, fake.segment.reader()
 
@@ -119,7 +73,7 @@ def snapshots() -> tuple[FakeController, Any]:
 def test_each_broker_is_spoken_to_in_the_protocol_it_knows(
     broker: Broker, stranger: Stranger
 ) -> None:
-    log = Log()
+    log = EventLog()
     with connected(broker.port, log) as publisher:
         assert publisher.protocol == {"5": 5, "3.1.1": 4}[broker.protocol]
         assert ("mqtt.fell_back" in log.names) == (broker.protocol == "3.1.1")
@@ -134,10 +88,9 @@ def test_the_state_is_retained_for_whoever_comes_later(broker: Broker) -> None:
         assert publisher.publish_state(encoder.encode(reader.snapshot()))
         assert wait(lambda: publisher.published >= 2)
         late = Stranger(broker.port)
-        assert wait(lambda: late.last(TOPICS.state) is not None)
-        message = late.last(TOPICS.state)
+        assert wait(lambda: late.of("state"))
+        message = late.of("state")[-1]
         late.close()
-    assert message is not None
     assert message.retain
     assert json.loads(message.payload)["power"]["grid_w"] == 70e6
 
@@ -151,16 +104,15 @@ def test_fast_and_event_arrive_and_are_not_retained(broker: Broker, stranger: St
             record = reader.journal(fake.seq - 1).records[0]
             publisher.publish_fast(encoder.encode(record, reader.snapshot()["samples"]))
         publisher.publish_event({"event": "interlock.tripped", "interlock": "IL-01"})
-        assert wait(lambda: stranger.last(TOPICS.event) is not None)
-    fast = [m for m in stranger.messages if m.topic == TOPICS.fast]
+        assert wait(lambda: stranger.of("event"))
+    fast = stranger.of("fast")
     assert [msgpack.unpackb(m.payload)["seq"] for m in fast] == list(range(1, 21))
     if broker.kind == "mosquitto":  # amqtt hands on with the subscriber's QoS
         assert fast[0].qos == 0
-    event = stranger.last(TOPICS.event)
-    assert event is not None
+    event = stranger.of("event")[-1]
     assert (event.qos, json.loads(event.payload)["interlock"]) == (1, "IL-01")
     late = Stranger(broker.port)
-    assert wait(lambda: late.last(TOPICS.status) is not None)
+    assert wait(lambda: late.of("status"))
     late.close()
     assert {m.topic for m in late.messages} <= {TOPICS.status, TOPICS.state}
 
@@ -194,7 +146,7 @@ def test_the_last_will_says_offline_when_the_process_is_killed(
 
 def test_a_broker_that_is_away_is_said_once_and_found_when_it_comes() -> None:
     need_mosquitto()
-    port, log = free_port(), Log()
+    port, log = free_port(), EventLog()
     publisher = Publisher(TOPICS, "127.0.0.1", port, log)
     publisher.start()
     try:
@@ -204,7 +156,7 @@ def test_a_broker_that_is_away_is_said_once_and_found_when_it_comes() -> None:
         with start_broker(port, "mosquitto"):
             stranger = Stranger(port)
             assert wait(lambda: publisher.connected)
-            assert wait(lambda: stranger.last(TOPICS.event) is not None), "events are kept"
+            assert wait(lambda: stranger.of("event")), "events are kept"
             stranger.close()
         assert wait(lambda: not publisher.connected)
     finally:
@@ -229,8 +181,57 @@ def test_a_broker_that_stands_still_costs_neither_time_nor_memory() -> None:
         assert wait(lambda: not publisher._queued), "what was queued goes out"
 
 
+def test_a_broker_that_refuses_us_is_said_once(tmp_path: Path) -> None:
+    need_mosquitto()
+    port, log = free_port(), EventLog()
+    (tmp_path / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous false\n")
+    broker = subprocess.Popen(
+        [str(find_mosquitto()), "-c", str(tmp_path / "m.conf")], stderr=subprocess.DEVNULL
+    )
+    publisher = Publisher(TOPICS, "127.0.0.1", port, log)
+    try:
+        assert wait(lambda: listens(port))
+        publisher.start()
+        assert wait(lambda: "mqtt.refused" in log.names)
+        assert not publisher.connected
+    finally:
+        publisher.stop()
+        broker.kill()
+        broker.wait()
+    assert log.names == ["mqtt.refused"]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_broker_that_cannot_read_mqtt_5_is_tried_in_the_other_protocol(
+    closes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that closes at once, and one that never says a word."""
+    monkeypatch.setattr("edgectl.mqtt.publisher.CONNACK_S", 0.3)
+    monkeypatch.setattr("edgectl.mqtt.publisher.CLOSED_BEFORE_FALLBACK", 1)
+    publisher = Publisher(TOPICS, "127.0.0.1", 0, EventLog())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        publisher.port = server.getsockname()[1]
+        publisher.start()
+        connection, _ = server.accept()
+        if closes:
+            connection.close()
+
+        def changed() -> bool:
+            publisher.poll()
+            return publisher.protocol == 4
+
+        assert wait(changed)
+        connection.close()
+        publisher.stop()
+
+
 def test_stopping_without_a_broker_does_not_wait() -> None:
-    publisher = Publisher(TOPICS, "127.0.0.1", free_port(), Log())
+    publisher = Publisher(TOPICS, "127.0.0.1", free_port(), EventLog())
     publisher.start()
     start = time.monotonic()
     publisher.stop()

@@ -162,9 +162,7 @@ def test_the_climatology_is_the_same_for_the_same_seed_and_near_its_sources() ->
 def yield_h(traces: Traces) -> float:
     """Full-load hours of the DC rating in a year."""
     p = PlantParameters()
-    table = Boundary(traces, DALLAS, p, 2).table(
-        year_start_ns(traces.years[-1]), 8760, HOUR_NS
-    )
+    table = Boundary(traces, DALLAS, p, 2).table(year_start_ns(traces.years[-1]), 8760, HOUR_NS)
     return float(table[:, 3].sum()) / p.dc_ac_ratio
 
 

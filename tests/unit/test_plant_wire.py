@@ -1,6 +1,7 @@
 """On the wire the campus is what its physics is: read and written with pymodbus's client."""
 
 import asyncio
+import math
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -101,18 +102,16 @@ def test_every_register_shows_its_signal_to_the_registers_resolution(site: Site)
         read_back = 0
         for wire in host.devices:
             client = await client_of(wire.device)
-            for slot in wire._slots.slots:
+            for slot in wire.slots.slots:
                 shown = await value_of(client, wire.device, slot.point)
-                step = abs(1.0 / slot.mul) if slot.mul else 0.0
-                signal = host.plant.value(slot.signal)
-                expected = (signal * slot.mul + slot.add) / slot.mul if slot.mul else 0.0
-                told = (shown - slot.point.offset) / slot.point.scale
-                raw = (told if slot.point.sf_address is None else None, slot.raw(host.plant))
-                if raw[0] is not None:
-                    assert raw[0] == pytest.approx(raw[1], rel=1e-6, abs=0.51), slot.point.name
-                assert slot.point.valid_min <= shown <= slot.point.valid_max, slot.point.name
-                assert step >= 0.0
-                assert expected == pytest.approx(signal + (slot.add / slot.mul if slot.mul else 0))
+                step = abs(slot.point.scale)
+                if slot.point.sf_address is not None:
+                    step *= 10.0 ** wire.slots.exponent(slot.point.sf_address)
+                raw = host.plant.value(slot.signal) * slot.mul + slot.add
+                told = raw * math.copysign(step, slot.point.scale) + slot.point.offset
+                fine = 1e-6 * abs(told) if not slot.integer else 0.501 * step
+                assert shown == pytest.approx(told, abs=fine), f"{wire.device.id} {slot.point.name}"
+                assert slot.point.valid_min <= shown <= slot.point.valid_max
                 read_back += 1
             client.close()
         assert read_back > 200
@@ -160,11 +159,8 @@ def test_identity_is_what_the_profile_asks_for(site: Site) -> None:
             client = await client_of(device)
             for probe in device.profile.probes:
                 words = await read(client, device, probe.function, probe.address, probe.count)
-                assert any(
-                    all((word ^ want) & bits == 0 for word, want, bits in
-                        zip(words, alternative, probe.mask, strict=True))
-                    for alternative in probe.alternatives
-                ), f"{device.id} {probe}"
+                answer = [word & mask for word, mask in zip(words, probe.mask, strict=True)]
+                assert answer in [list(each) for each in probe.alternatives], device.id
                 probes += 1
             client.close()
         assert probes > 10
@@ -207,8 +203,9 @@ def test_a_write_moves_the_battery_and_silence_stops_it(site: Site) -> None:
         readback = device.profile.point("active_power_setpoint_readback")
         assert await value_of(client, device, power) == pytest.approx(-6e6, rel=0.01)
         assert await value_of(client, device, readback) == pytest.approx(-6e6)
-        host.pace.advance(5500 * MS_NS)
-        assert await value_of(client, device, power) == pytest.approx(0.0, abs=1e4)
+        for _ in range(6):
+            host.pace.advance(1000 * MS_NS)
+        assert await value_of(client, device, power) == 0.0
         assert await value_of(client, device, readback) == 0.0
         client.close()
 

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 import fake_controller
+import numpy as np
 import pytest
 import top_sample
 from rich.console import Console
 
 from edgectl.cli import top
-from edgectl.cli.top_model import Controller, Level
+from edgectl.cli.top_model import Controller, Curves, Level
+from edgectl.cli.top_panels import bucket_of
 from edgectl.cli.top_parts import Area, area_chart, bar, duration, number
 from edgectl.cli.top_state import History, mode_of
 from edgectl.cli.top_view import view
@@ -111,6 +113,14 @@ def test_loads_that_do_not_fit_are_summed_and_not_dropped() -> None:
     text = "\n".join(drawn(80, 24))
     assert "4 more" in text
     assert "26.48 MW" in text, "IT-H, cooling, UPS losses and auxiliaries"
+
+
+def test_a_young_history_is_stretched_and_an_old_one_is_not_squeezed() -> None:
+    curves = Curves(np.arange(20), np.zeros(20), np.zeros(20))
+    assert bucket_of(curves, 36) == 1
+    assert bucket_of(Curves(np.arange(60), np.zeros(60), np.zeros(60)), 36) == 2
+    assert bucket_of(top_sample.plant().curves, 36) == 5
+    assert bucket_of(Curves(np.zeros(0), np.zeros(0), np.zeros(0)), 36) == 1
 
 
 def test_history_forgets_and_means_come_by_the_second() -> None:

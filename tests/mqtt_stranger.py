@@ -1,0 +1,52 @@
+"""An MQTT client that knows nothing of edgectl, for tests."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from paho.mqtt import client as paho
+
+
+def wait(condition: Callable[[], Any], seconds: float = 8.0) -> bool:
+    """Poll a condition of another thread or process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+class Stranger:
+    """MQTT 3.1.1, subscribed to everything of edgectl."""
+
+    def __init__(self, port: int) -> None:
+        self.messages: list[paho.MQTTMessage] = []
+        self.ready = False
+        self.client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTProtocolVersion.MQTTv311
+        )
+        self.client.on_message = lambda _c, _u, message: self.messages.append(message)
+        self.client.on_subscribe = lambda *_: setattr(self, "ready", True)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        self.client.subscribe("edgectl/#", qos=1)
+        assert wait(lambda: self.ready)
+
+    def of(self, leaf: str) -> list[paho.MQTTMessage]:
+        """Messages of one leaf of the topic tree, in their order."""
+        return [each for each in self.messages if each.topic.rpartition("/")[2] == leaf]
+
+    def status(self) -> dict[str, Any]:
+        """The newest status; empty before the first."""
+        found = self.of("status")
+        return dict(json.loads(found[-1].payload)) if found else {}
+
+    def online(self) -> bool | None:
+        """What the newest status says; None before the first."""
+        return self.status().get("online")
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()

@@ -1,0 +1,75 @@
+"""`edgectl plant` serves, says so in one line, and stops when asked."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgectl.plant.start import parse_utc_ns
+
+EDGECTL = [sys.executable, "-m", "edgectl.cli.main", "plant"]
+
+
+def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EDGECTL, *words], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def free_site(root: Path, folder: Path) -> Path:
+    """The demo with its ports moved to where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        base = probe.getsockname()[1] // 100 * 100
+    text = (root / "edgectl" / "sites" / "demo.toml").read_text()
+    for port in range(15020, 15037):
+        text = text.replace(str(port), str(base - 15020 + port))
+    path = folder / "moved.toml"
+    path.write_text(text)
+    return path
+
+
+def test_it_serves_the_devices_asked_for_until_it_is_told_to_stop(
+    root: Path, tmp_path: Path
+) -> None:
+    site = free_site(root, tmp_path)
+    words = [str(site), "--devices", "MTR-01,IO-01", "--start", "2023-08-14T20:00:00"]
+    with subprocess.Popen(
+        [*EDGECTL, *words], cwd=root, stdout=subprocess.PIPE, text=True, env=os.environ
+    ) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert ready["event"] == "plant.ready"
+    assert ready["devices"] == ["MTR-01", "IO-01"]
+    assert ready["start_utc"] == "2023-08-14T20:00:00+00:00"
+    assert "climatology" in ready["traces"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["demo", "--scenario", "storm"], 2, "storm"),
+        (["demo", "--start", "yesterday"], 2, "yesterday"),
+        (["demo", "--devices", "MTR-77", "--start", "2023-08-14"], 8, "no such device"),
+        (["demo", "--data", "/nowhere"], 9, "no file"),
+        (["nosite"], 2, "nosite"),
+    ],
+)
+def test_a_wrong_word_is_refused_with_its_status(
+    root: Path, words: list[str], status: int, told: str
+) -> None:
+    done = run(root, *words)
+    assert done.returncode == status, done.stderr
+    assert told in done.stderr
+
+
+def test_a_start_without_offset_is_utc() -> None:
+    assert parse_utc_ns("1970-01-01T01:00:00") == 3_600_000_000_000
+    assert parse_utc_ns("1970-01-01T01:00:00+01:00") == 0
