@@ -160,9 +160,25 @@ cdef bint wanted_stands(WantedRequest* wanted, int64_t now_ns) noexcept nogil:
     return True
 
 
+cdef void judge_carbon(Dispatch* dispatch) noexcept nogil:
+    """High or low grid carbon, with the site's deadband; the default in use is neither."""
+    cdef const DispatchRow* row = dispatch.row
+    if not dispatch.carbon_known:
+        dispatch.carbon_high.q = False
+        dispatch.carbon_low.q = False
+        return
+    hysteresis_above(&dispatch.carbon_high, dispatch.carbon_g_per_kwh, row.carbon_high_g_per_kwh,
+                     row.carbon_high_g_per_kwh - row.carbon_deadband_g_per_kwh)
+    hysteresis_below(&dispatch.carbon_low, dispatch.carbon_g_per_kwh, row.carbon_low_g_per_kwh,
+                     row.carbon_low_g_per_kwh + row.carbon_deadband_g_per_kwh)
+
+
 cdef void economy(
     Dispatch* dispatch, const StorageRow* row, Storage* storage, int64_t now_ns) noexcept nogil:
-    """Carbon steering: discharge on high grid carbon, charge on low, at most once a dwell."""
+    """Carbon steering: discharge on high grid carbon, charge on low, at most once a dwell.
+
+    With the feed lost neither is known, and nothing is asked.
+    """
     cdef double wanted_w = 0.0
     if dispatch.carbon_high.q:
         wanted_w = -row.economy_w
@@ -364,10 +380,7 @@ cdef void dispatch_decide(
         halt = BINDING_NOT_ARMED
     elif site.safe_state:
         halt = BINDING_INTERLOCK
-    hysteresis_above(&dispatch.carbon_high, dispatch.carbon_g_per_kwh, row.carbon_high_g_per_kwh,
-                     row.carbon_high_g_per_kwh - row.carbon_deadband_g_per_kwh)
-    hysteresis_below(&dispatch.carbon_low, dispatch.carbon_g_per_kwh, row.carbon_low_g_per_kwh,
-                     row.carbon_low_g_per_kwh + row.carbon_deadband_g_per_kwh)
+    judge_carbon(dispatch)
     dispatch.import_cap_w = row.import_cap_w
     if wanted_stands(&dispatch.import_cap, now_ns) and dispatch.import_cap.value_w >= 0.0:
         dispatch.import_cap_w = minimum(row.import_cap_w, dispatch.import_cap.value_w)
@@ -454,6 +467,7 @@ cdef class DispatchBench:
         for at, (charge, discharge, effect) in enumerate(permits):
             self.permits[at] = Permit(charge, discharge, -1, effect)
         self.dispatch.it_w, self.dispatch.carbon_g_per_kwh = it_w, carbon_g_per_kwh
+        self.dispatch.carbon_known = True
         self.now_ns += dt_ns
         dispatch_measure(&self.dispatch, &self.image, self.now_ns)
         dispatch_decide(&self.dispatch, &self.image, self.permits, &site_permit,

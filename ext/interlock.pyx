@@ -13,7 +13,8 @@ from libc.string cimport memset
 
 from edgectl._kernel.blocks cimport Hysteresis, hysteresis_above, hysteresis_below, tof, ton
 from edgectl._kernel.process_image cimport Image
-from edgectl._kernel.quality cimport QUALITY_BAD, QUALITY_GOOD, REASON_NONE, REASON_STALE, Sample
+from edgectl._kernel.quality cimport (
+    QUALITY_BAD, QUALITY_GOOD, REASON_NONE, REASON_NOT_YET, REASON_STALE, Sample)
 
 
 cdef void cause_evaluate(
@@ -21,6 +22,7 @@ cdef void cause_evaluate(
     """One cause against its sample; a bad sample leaves q at its last good answer."""
     cdef Hysteresis memory
     state.bad = sample.quality == QUALITY_BAD
+    state.not_yet = state.bad and sample.reason == REASON_NOT_YET
     if row.op == CAUSE_BAD:
         state.q = state.bad
         state.bad = False
@@ -53,6 +55,15 @@ cdef uint8_t vote(const InterlockRow* row, const CauseState* states) noexcept no
     return count >= row.vote
 
 
+cdef bint born(const InterlockRow* row, const CauseState* states) noexcept nogil:
+    """Whether every cause has been heard of since start; before, the start's trip simply goes on."""
+    cdef int32_t at
+    for at in range(row.causes):
+        if states[at].not_yet:
+            return False
+    return True
+
+
 cdef void row_tripped(
     InterlockState* state, const InterlockRow* row, int64_t scan, int64_t now_ns) noexcept nogil:
     """Count a rising edge, and lock out a row that trips again and again."""
@@ -77,7 +88,7 @@ cdef bint latches(const InterlockState* state, const InterlockRow* row) noexcept
 
 
 cdef bint row_step(
-    InterlockState* state, const InterlockRow* row, uint8_t cause,
+    InterlockState* state, const InterlockRow* row, uint8_t cause, bint heard,
     int64_t scan, int64_t now_ns, int64_t dt_ns) noexcept nogil:
     """Delays and latch of one row; true on the rising edge of its trip.
 
@@ -92,7 +103,7 @@ cdef bint row_step(
     if state.status == INTERLOCK_CLEAR and not cause:
         return False
     ton(&state.on_delay, cause, row.on_delay_ns, dt_ns)
-    rising = state.on_delay.q and (not standing or state.start)
+    rising = state.on_delay.q and (not standing or (state.start and heard))
     if rising:
         row_tripped(state, row, scan, now_ns)
     tof(&state.off_delay, state.on_delay.q or (standing and cause), row.off_delay_ns, dt_ns)
@@ -222,6 +233,7 @@ cdef void interlocks_evaluate(
             cause_evaluate(&table.cause_states[cause], &table.causes[cause],
                            &image.samples[table.causes[cause].point])
         if row_step(&table.states[at], row, vote(row, table.cause_states + row.first_cause),
+                    born(row, table.cause_states + row.first_cause),
                     scan, now_ns, dt_ns) and table.group_first_out[row.group] < 0:
             table.group_first_out[row.group] = at
             table.states[at].first_out = True

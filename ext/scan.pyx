@@ -24,7 +24,7 @@ from edgectl._kernel.journal cimport (
     MAIL_STORAGE_W, MAILBOX_PER_SCAN_MAX, Mail, mailbox_take, snapshot_close, snapshot_open)
 from edgectl._kernel.process_image cimport image_latch, image_set
 from edgectl._kernel.quality cimport (
-    QUALITY_BAD, QUALITY_GOOD, REASON_COMMUNICATION, REASON_NONE, Sample)
+    QUALITY_BAD, QUALITY_GOOD, REASON_COMMUNICATION, REASON_NONE, REASON_NOT_YET, Sample)
 from edgectl._kernel.record cimport Moment, record_write, snapshot_write
 from edgectl._kernel.site cimport ScanRow
 from edgectl._kernel.totalizer cimport meter_update
@@ -103,9 +103,9 @@ cdef void measure_devices(KernelState* state, int64_t now_ns) noexcept nogil:
     cdef int64_t good_ns
     for at in range(state.image.devices):
         good_ns = load64(&state.image.links[at].good_ns)
-        image_set(&state.image, state.row.first_device_age_point + at,
-                  (now_ns - good_ns) * 1e-9 if good_ns > 0 else now_ns * 1e-9,
-                  QUALITY_GOOD, REASON_NONE, now_ns)
+        image_set(&state.image, state.row.first_device_age_point + at, (now_ns - good_ns) * 1e-9,
+                  QUALITY_GOOD if good_ns > 0 else QUALITY_BAD,
+                  REASON_NONE if good_ns > 0 else REASON_NOT_YET, now_ns)
 
 
 cdef void measure_site(KernelState* state, double aux_w, int64_t now_ns) noexcept nogil:
@@ -145,6 +145,7 @@ cdef double measure(KernelState* state, int64_t now_ns) noexcept nogil:
         meter_update(&state.meter_states[at], &state.meter_rows[at],
                      &state.image.samples[state.meter_rows[at].point], now_ns)
     state.carbon_default = state.carbon_expiry_ns <= now_ns
+    state.dispatch.carbon_known = not state.carbon_default
     state.dispatch.carbon_g_per_kwh = row.default_mg_per_kwh * 1e-3 if state.carbon_default \
         else state.carbon_g_per_kwh
     state.dispatch.it_w = sum_power_w(state, 1, 1 + row.it_loads)

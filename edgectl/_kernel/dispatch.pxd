@@ -144,6 +144,7 @@ cdef struct Dispatch:
     double carbon_g_per_kwh
     int64_t open_ns              # when the open request was last written; 0: never
     uint8_t open_written
+    uint8_t carbon_known         # the feed is there; the default books, and steers nothing
     uint8_t grid_good
     double shortage_w            # what the batteries could not hold under the cap
     int32_t writes               # outputs committed in this scan

@@ -93,6 +93,7 @@ cdef struct InterlockState:
 cdef struct CauseState:
     uint8_t q                    # with hysteresis
     uint8_t bad
+    uint8_t not_yet              # bad because nothing was received since start
 
 cdef struct Permit:              # what the rows leave of one storage asset
     double charge_max_w

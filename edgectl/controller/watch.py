@@ -14,6 +14,7 @@ from edgectl.image import SegmentReader
 
 LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 STALLED_AFTER_PERIODS = 5
+FEED_GRACE_SCANS = 100  # the services, and with them the feed, start after the scan
 
 log = structlog.get_logger()
 
@@ -85,7 +86,7 @@ class Watch:
     def _carbon(self, record: Any, scan: int) -> None:
         lost = bool(record["carbon_default"])
         g_per_kwh = int(record["grid_mg_per_kwh"]) / 1_000
-        if lost != self.carbon_default and scan > 0:
+        if lost != self.carbon_default and scan > FEED_GRACE_SCANS:
             if lost:
                 emit(log, "carbon.default_used", scan=scan, default_g_per_kwh=g_per_kwh)
             else:

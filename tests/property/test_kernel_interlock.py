@@ -87,8 +87,7 @@ class ModelRow:
             self.status = LATCHED
         elif standing:
             self.gone_for += 1
-            waits = self.gone_for < self.row["off_scans"]
-            if waits or self.row["reset"] != Reset.RESET_AUTO or self.locked:
+            if self.gone_for < self.row["off_scans"] or self.waits_for_a_person():
                 self.status = LATCHED
             else:
                 self.status, self.at_start = CLEAR, False
@@ -96,6 +95,12 @@ class ModelRow:
             self.status = PENDING if cause_stands else CLEAR
         if cause_stands or self.status == CLEAR:
             self.gone_for = -1
+
+    def waits_for_a_person(self) -> bool:
+        reset = self.row["reset"]
+        if reset == Reset.RESET_AUTO:
+            return self.locked
+        return not (reset == Reset.RESET_RESTART and self.at_start)
 
     def trip(self, scan: int) -> None:
         self.trips.append(scan)
@@ -106,7 +111,10 @@ class ModelRow:
         self.locked = self.locked or self.counted >= self.row["lockout_trips"]
 
     def operator_reset(self) -> None:
-        if self.status == LATCHED and self.true_for < 0:
+        may = self.row["reset"] == Reset.RESET_OPERATOR or (
+            self.row["reset"] == Reset.RESET_AUTO and self.locked
+        )
+        if may and self.status == LATCHED and self.true_for < 0:
             self.status, self.at_start = CLEAR, False
             self.locked, self.counted, self.gone_for = False, 0, -1
 
@@ -127,7 +135,7 @@ table_rows = st.builds(
     st.lists(causes, min_size=1, max_size=3),
     st.integers(1, 3),
     on_bad=st.sampled_from(list(OnBad)),
-    reset=st.sampled_from([Reset.RESET_AUTO, Reset.RESET_OPERATOR]),
+    reset=st.sampled_from(list(Reset)),
     on_scans=st.integers(0, 3),
     off_scans=st.integers(0, 3),
     lockout_trips=st.integers(1, 4),

@@ -128,7 +128,7 @@ def test_a_reply_of_pymodbus_is_accepted_with_its_words(
 
 def is_the_reply(reply: bytes, fields: Fields) -> bool:
     """The standard's whole condition, written down a second time and in another way."""
-    head = fields["transaction"].to_bytes(2, "big")
+    head: bytes = fields["transaction"].to_bytes(2, "big")
     function, count = fields["function"], fields["count"]
     if function <= 4:
         size = -(-count // 8) if function <= 2 else 2 * count

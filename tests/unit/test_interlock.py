@@ -1,6 +1,7 @@
 """Interlocks: votes, delays, latches, who may reset, first-out, and what a trip does."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,7 +53,9 @@ def bench(*table: Row, storages: int = 1) -> InterlockBench:
     )
 
 
-def statuses(table: InterlockBench, *scans: list[float | None]) -> list[InterlockStatus]:
+def statuses(
+    table: InterlockBench, *scans: Sequence[float | None]
+) -> list[InterlockStatus]:
     """The first row's status after each scan."""
     return [table.step(values, DT_NS)[0][0] for values in scans]
 
@@ -86,10 +89,32 @@ def test_an_auto_row_clears_by_itself_once_its_off_delay_has_passed() -> None:
     assert statuses(table, [COLD], [COLD], [COLD]) == [LATCHED, LATCHED, CLEAR]
 
 
+def test_a_restart_is_itself_the_reset_of_a_row_that_asks_for_one() -> None:
+    table = bench({"reset": Reset.RESET_RESTART, "off_delay_ns": DT_NS})
+    assert statuses(table, [COLD], [COLD], [HOT], [COLD], [COLD], [COLD]) == [
+        LATCHED, CLEAR, TRIPPED, LATCHED, LATCHED, LATCHED,
+    ]  # fmt: skip
+
+
+def test_the_trip_a_row_starts_with_opens_no_breaker_and_a_real_one_does() -> None:
+    row = {"effects": [{"effect": Effect.EFFECT_OPEN_REQUEST}], "reset": Reset.RESET_OPERATOR}
+    table = bench(row)
+    _, permits, site = table.step([COLD], DT_NS)
+    assert (permits[0][:2], site["open_request"]) == ((0.0, 0.0), 0)
+    assert table.step([HOT], DT_NS)[2]["open_request"] == 1
+
+
 def test_a_chattering_cause_keeps_an_auto_row_tripped() -> None:
     row = {"reset": Reset.RESET_AUTO, "on_delay_ns": 5 * DT_NS, "off_delay_ns": 2 * DT_NS}
     table = bench(row)
     assert statuses(table, *([[HOT], [COLD]] * 10)) == [LATCHED] * 20
+
+
+def test_time_in_which_nobody_looked_is_no_healthy_time() -> None:
+    table = bench({"reset": Reset.RESET_AUTO, "off_delay_ns": 3 * DT_NS})
+    table.step([HOT], DT_NS)
+    found = [table.step([COLD], dt_ns)[0][0] for dt_ns in (50 * DT_NS, DT_NS, DT_NS, DT_NS)]
+    assert found == [LATCHED, LATCHED, LATCHED, CLEAR], "seen absent for three scans, not before"
 
 
 def test_an_on_delay_lets_no_short_cause_through() -> None:
@@ -160,7 +185,7 @@ def test_a_bad_input_keeps_its_last_good_vote_where_the_row_says_hold(
 @pytest.mark.parametrize(
     ("reset", "may"),
     [
-        (Reset.RESET_AUTO, {Reset.RESET_OPERATOR, Reset.RESET_LOCAL}),
+        (Reset.RESET_AUTO, set()),
         (Reset.RESET_OPERATOR, {Reset.RESET_OPERATOR, Reset.RESET_LOCAL}),
         (Reset.RESET_LOCAL, {Reset.RESET_LOCAL}),
         (Reset.RESET_RESTART, {Reset.RESET_RESTART}),

@@ -1,7 +1,7 @@
 """Modbus frames: the standard's own examples, and every way a reply can be wrong."""
 
 import struct
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import pytest
 
@@ -13,7 +13,8 @@ RIGHT = bytes.fromhex("1234 0000 0007 07 03 04 0001 0002")
 ECHO = bytes.fromhex("1234 0000 0006 07 10 0064 0002")
 
 
-class Printed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Printed:
     """One worked example of MODBUS Application Protocol V1.1b3, chapter 6."""
 
     section: str

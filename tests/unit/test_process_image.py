@@ -21,7 +21,7 @@ from edgectl._kernel.quality import Quality, Reason
 
 INT64_MAX = 2**63 - 1
 HIGH, LOW = WordOrder.ORDER_HIGH_FIRST, WordOrder.ORDER_LOW_FIRST
-TYPES = {
+TYPES: dict[PointType, tuple[Any, list[float]]] = {
     PointType.TYPE_U16: (ModbusClientMixin.DATATYPE.UINT16, [0, 1, 0x7FFF, 0xFFFF]),
     PointType.TYPE_S16: (ModbusClientMixin.DATATYPE.INT16, [0, 1, -1, -(2**15), 2**15 - 1]),
     PointType.TYPE_U32: (ModbusClientMixin.DATATYPE.UINT32, [0, 1, 0x10000, 2**32 - 1]),
