@@ -10,31 +10,37 @@ from libc.stdint cimport int64_t, uint8_t
 
 
 cdef void ton(Ton* block, uint8_t input, int64_t pt_ns, int64_t dt_ns) noexcept nogil:
-    """On-delay timer. With pt 0 q follows the input in the same scan."""
+    """On-delay timer. With pt 0 q follows the input in the same scan.
+
+    Time counts from the scan in which the input was first seen true: a long
+    step before it, in which nobody looked, is no part of the delay.
+    """
     if not input:
         block.elapsed_ns = 0
+        block.timing = False
         block.q = False
         return
     if block.q:
         return
-    if block.elapsed_ns >= pt_ns:
-        block.q = True
-        return
-    block.elapsed_ns += dt_ns
+    if block.timing:
+        block.elapsed_ns += dt_ns
+    block.timing = True
+    block.q = block.elapsed_ns >= pt_ns
 
 
 cdef void tof(Tof* block, uint8_t input, int64_t pt_ns, int64_t dt_ns) noexcept nogil:
-    """Off-delay timer: q falls once the input was false for pt."""
+    """Off-delay timer: q falls once the input was seen false for pt."""
     if input:
         block.elapsed_ns = 0
+        block.timing = False
         block.q = True
         return
     if not block.q:
         return
-    if block.elapsed_ns >= pt_ns:
-        block.q = False
-        return
-    block.elapsed_ns += dt_ns
+    if block.timing:
+        block.elapsed_ns += dt_ns
+    block.timing = True
+    block.q = block.elapsed_ns < pt_ns
 
 
 cdef void sr(Sr* block, uint8_t set1, uint8_t reset) noexcept nogil:
@@ -89,7 +95,7 @@ cdef void ramp(Ramp* block, double target, double step) noexcept nogil:
 
 def ton_trace(inputs, int64_t pt_ns, int64_t dt_ns):
     """q after each input; the tests' door, as are those below."""
-    cdef Ton block = Ton(0, False)
+    cdef Ton block = Ton(0, False, False)
     outputs = []
     for value in inputs:
         ton(&block, value, pt_ns, dt_ns)
@@ -99,7 +105,7 @@ def ton_trace(inputs, int64_t pt_ns, int64_t dt_ns):
 
 def tof_trace(inputs, int64_t pt_ns, int64_t dt_ns):
     """q after each input."""
-    cdef Tof block = Tof(0, False)
+    cdef Tof block = Tof(0, False, False)
     outputs = []
     for value in inputs:
         tof(&block, value, pt_ns, dt_ns)

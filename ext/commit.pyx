@@ -88,7 +88,8 @@ cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noex
 
 
 cdef void open_request_commit(
-    Dispatch* dispatch, Image* image, int32_t output, uint8_t wanted, int64_t now_ns) noexcept nogil:
+    Dispatch* dispatch, Image* image, int32_t output, uint8_t wanted, int64_t now_ns
+) noexcept nogil:
     """Write the request to the hard-wired breakers: at once on a change, else every few seconds.
 
     output  its coil; -1: the site has none

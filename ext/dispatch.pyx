@@ -58,7 +58,8 @@ cdef double maximum(double a, double b) noexcept nogil:
 
 
 cdef double storage_power_w(
-    const StorageRow* row, const Storage* storage, const Sample* power, int64_t now_ns) noexcept nogil:
+    const StorageRow* row, const Storage* storage, const Sample* power, int64_t now_ns
+) noexcept nogil:
     """Measured power, or for a lost one what it may still be doing.
 
     A lost battery that was told to discharge is believed to do so, so that the

@@ -43,25 +43,21 @@ cdef void cause_evaluate(
     state.q = memory.q
 
 
-cdef uint8_t vote(const InterlockRow* row, const CauseState* states) noexcept nogil:
-    """True when enough of the row's causes are true; a bad one counts under trip."""
+cdef uint8_t vote(
+    const InterlockRow* row, const CauseState* states, bint heard_only) noexcept nogil:
+    """True when enough of the row's causes are true; a bad one counts under trip.
+
+    heard_only  leave out causes of which nothing was heard since start: they
+                keep the start's trip standing and make no new one
+    """
     cdef int32_t at
     cdef int32_t count = 0
     for at in range(row.causes):
-        if states[at].bad and row.on_bad == ON_BAD_TRIP:
-            count += 1
-        elif states[at].q:
+        if heard_only and states[at].not_yet:
+            continue
+        if states[at].q or (states[at].bad and row.on_bad == ON_BAD_TRIP):
             count += 1
     return count >= row.vote
-
-
-cdef bint born(const InterlockRow* row, const CauseState* states) noexcept nogil:
-    """Whether every cause has been heard of since start; before, the start's trip simply goes on."""
-    cdef int32_t at
-    for at in range(row.causes):
-        if states[at].not_yet:
-            return False
-    return True
 
 
 cdef void row_tripped(
@@ -81,7 +77,7 @@ cdef void row_tripped(
 
 
 cdef bint latches(const InterlockState* state, const InterlockRow* row) noexcept nogil:
-    """Whether the row waits for a person. A restart is itself the reset of a row that asks for one."""
+    """Whether the row waits for a person; a start is the reset of a row that asks for one."""
     if row.reset == RESET_AUTO:
         return state.locked
     return row.reset != RESET_RESTART or not state.start
@@ -210,7 +206,8 @@ cdef void first_outs(Interlocks* table) noexcept nogil:
 
 
 cdef void interlocks_evaluate(
-    Interlocks* table, const Image* image, int64_t scan, int64_t now_ns, int64_t dt_ns) noexcept nogil:
+    Interlocks* table, const Image* image, int64_t scan, int64_t now_ns, int64_t dt_ns
+) noexcept nogil:
     """Evaluate every row and leave permits for the dispatch.
 
     scan    number of this scan, kept by a row that trips in it
@@ -232,8 +229,8 @@ cdef void interlocks_evaluate(
         for cause in range(row.first_cause, row.first_cause + row.causes):
             cause_evaluate(&table.cause_states[cause], &table.causes[cause],
                            &image.samples[table.causes[cause].point])
-        if row_step(&table.states[at], row, vote(row, table.cause_states + row.first_cause),
-                    born(row, table.cause_states + row.first_cause),
+        if row_step(&table.states[at], row, vote(row, table.cause_states + row.first_cause, False),
+                    vote(row, table.cause_states + row.first_cause, True),
                     scan, now_ns, dt_ns) and table.group_first_out[row.group] < 0:
             table.group_first_out[row.group] = at
             table.states[at].first_out = True

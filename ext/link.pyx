@@ -32,7 +32,7 @@ from edgectl._kernel.sockets cimport (
     edgectl_connect, edgectl_connect_error, edgectl_watch, recv, send)
 
 cdef enum:
-    USER_TIMEOUT_MS = 3000       # half-open connections: field notes, "What a robust master must do" 7
+    USER_TIMEOUT_MS = 3000       # a half-open connection is noticed in seconds
     BACKOFF_MIN_MS = 200
     BACKOFF_MAX_MS = 5000        # capped near seconds: a cabinet must come back by itself
     GOOD_TO_RESET = 3            # replies in a row that reset the back-off

@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 cdef enum:
     EXCEPTION_BIT = 0x80         # MAP 7
-    COIL_ON = 0xFF00             # MAP 6.5
+    WORDS_MAX = 4096             # of the tests' door: beyond every limit, to show it refused
 
 
 cdef void put16(uint8_t* place, uint16_t value) noexcept nogil:
@@ -23,6 +23,19 @@ cdef void put16(uint8_t* place, uint16_t value) noexcept nogil:
 
 cdef uint16_t get16(const uint8_t* place) noexcept nogil:
     return (<uint16_t> place[0] << 8) | place[1]
+
+
+cdef int32_t count_max(uint8_t function) noexcept nogil:
+    """Greatest count of a function (MAP 6.1 to 6.12); 0 for one that is not ours."""
+    if function == 1 or function == 2:
+        return READ_BITS_MAX
+    if function == 3 or function == 4:
+        return READ_REGISTERS_MAX
+    if function == 15:
+        return WRITE_BITS_MAX
+    if function == 16:
+        return WRITE_REGISTERS_MAX
+    return 1 if function == 5 or function == 6 else 0
 
 
 cdef int32_t modbus_encode(
@@ -46,9 +59,7 @@ cdef int32_t modbus_encode(
         bytes_after = 2 * request.count
     elif request.function == 5 or request.function == 6:
         last = request.value
-    elif request.function < 1 or request.function > 4:
-        return 0
-    if MBAP_BYTES + 6 + bytes_after > ADU_BYTES_MAX:
+    if request.count < 1 or request.count > count_max(request.function):
         return 0
     put16(frame + 0, request.transaction)
     put16(frame + 2, 0)
@@ -155,8 +166,7 @@ cdef ModbusStatus modbus_check(
     return check_write(frame, length, request)
 
 
-cdef Request request_of(fields):
-    cdef Request request
+cdef void request_fill(Request* request, fields) except *:
     request.transaction = fields["transaction"]
     request.unit = fields["unit"]
     request.function = fields["function"]
@@ -164,18 +174,18 @@ cdef Request request_of(fields):
     request.count = fields.get("count", 1)
     request.value = fields.get("value", 0)
     request.any_unit = fields.get("any_unit", False)
-    return request
 
 
 def encode(fields, words=()):
     """Frame bytes of a request given as a dict of Request's fields; b"" if it cannot be."""
-    cdef Request request = request_of(fields)
+    cdef Request request
     cdef uint8_t frame[ADU_BYTES_MAX]
-    cdef uint16_t values[READ_BITS_MAX]
-    if len(words) > READ_BITS_MAX:
-        raise ValueError(f"{len(words)} words; at most {READ_BITS_MAX}")
+    cdef uint16_t values[WORDS_MAX]
+    if len(words) > WORDS_MAX:
+        raise ValueError(f"{len(words)} words; at most {WORDS_MAX}")
     for at, word in enumerate(words):
         values[at] = word
+    request_fill(&request, fields)
     return bytes(frame[:modbus_encode(frame, &request, values)])
 
 
@@ -190,13 +200,14 @@ def frame(bytes stream):
 
 def check(bytes reply, fields):
     """(ModbusStatus, words, exception) of a whole reply frame against a request."""
-    cdef Request request = request_of(fields)
+    cdef Request request
     cdef uint16_t words[READ_BITS_MAX]
     cdef uint8_t exception
     cdef uint8_t frame[ADU_BYTES_MAX]
+    request_fill(&request, fields)
     if len(reply) > ADU_BYTES_MAX or request.count > READ_BITS_MAX:
         raise ValueError(f"{len(reply)} bytes for {request.count} items is beyond the standard")
     memcpy(frame, <const uint8_t*> reply, len(reply))
     status = modbus_check(frame, len(reply), &request, words, &exception)
-    read = status == MODBUS_OK and request.function <= 4
-    return ModbusStatus(status), [words[at] for at in range(request.count)] if read else [], exception
+    count = request.count if status == MODBUS_OK and request.function <= 4 else 0
+    return ModbusStatus(status), [words[at] for at in range(count)], exception

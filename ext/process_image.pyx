@@ -212,7 +212,7 @@ cdef OutputStatus image_commit(Image* image, int32_t output, double value) noexc
         return OUTPUT_NOT_FINITE
     if row.sf_point >= 0:
         factor = &image.samples[row.sf_point]
-        if factor.quality != QUALITY_GOOD or fabs(factor.value) > SF_MAX:
+        if factor.quality != QUALITY_GOOD or not fabs(factor.value) <= SF_MAX:
             return OUTPUT_NO_SCALE
         scale *= POW10[<int32_t> llrint(factor.value) + SF_MAX]
     raw = value / scale

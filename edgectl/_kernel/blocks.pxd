@@ -4,10 +4,12 @@ from libc.stdint cimport int64_t, uint8_t
 
 cdef struct Ton:                 # on-delay: q follows input after it held for pt
     int64_t elapsed_ns
+    uint8_t timing               # input held at the scan before
     uint8_t q
 
 cdef struct Tof:                 # off-delay: q follows input's fall after pt
     int64_t elapsed_ns
+    uint8_t timing               # input was already gone at the scan before
     uint8_t q
 
 cdef struct Sr:                  # set dominant

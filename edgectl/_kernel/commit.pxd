@@ -7,4 +7,5 @@ from edgectl._kernel.process_image cimport Image
 
 cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil
 cdef void open_request_commit(
-    Dispatch* dispatch, Image* image, int32_t output, uint8_t wanted, int64_t now_ns) noexcept nogil
+    Dispatch* dispatch, Image* image, int32_t output, uint8_t wanted, int64_t now_ns
+) noexcept nogil

@@ -58,7 +58,7 @@ cdef struct CauseRow:
     uint8_t op                   # CauseOp
 
 cdef struct EffectRow:
-    int32_t target               # storage index; -1: every storage asset; flexible load and site: unused
+    int32_t target               # storage index; -1: every storage asset
     uint8_t effect               # Effect
 
 cdef struct InterlockRow:
@@ -124,5 +124,6 @@ cdef struct Interlocks:
 
 cdef void interlocks_start(Interlocks* table) noexcept nogil
 cdef void interlocks_evaluate(
-    Interlocks* table, const Image* image, int64_t scan, int64_t now_ns, int64_t dt_ns) noexcept nogil
+    Interlocks* table, const Image* image, int64_t scan, int64_t now_ns, int64_t dt_ns
+) noexcept nogil
 cdef int32_t interlocks_reset(Interlocks* table, int32_t row, Reset authority) noexcept nogil

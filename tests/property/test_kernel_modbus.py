@@ -135,8 +135,9 @@ def is_the_reply(reply: bytes, fields: Fields) -> bool:
         body = bytes([fields["unit"], function, size])
         whole = head + bytes(2) + (3 + size).to_bytes(2, "big") + body
         return reply.startswith(whole) and len(reply) == len(whole) + size
-    said = fields["value"] if function in (5, 6) else count
-    body = bytes([fields["unit"], function]) + fields["address"].to_bytes(2, "big")
+    said: int = fields["value"] if function in (5, 6) else count
+    address: bytes = fields["address"].to_bytes(2, "big")
+    body = bytes([fields["unit"], function]) + address
     return reply == head + bytes.fromhex("00000006") + body + said.to_bytes(2, "big")
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,12 +15,16 @@ from edgectl._kernel.interlock import (
     OnBad,
     Reset,
 )
+from edgectl._kernel.kernel import Kernel
+from edgectl.cli.bench_tables import bus_tables
+from edgectl.image import private_segment
 from edgectl.plant.rows import rows
 
 DT_NS = 100_000_000
 CLEAR, PENDING = InterlockStatus.INTERLOCK_CLEAR, InterlockStatus.INTERLOCK_PENDING
 TRIPPED, LATCHED = InterlockStatus.INTERLOCK_TRIPPED, InterlockStatus.INTERLOCK_LATCHED
 Row = dict[str, Any]
+Readings = list[float | None]
 
 HOT = 2.0  # over every threshold of this file
 COLD = 0.0
@@ -53,9 +58,7 @@ def bench(*table: Row, storages: int = 1) -> InterlockBench:
     )
 
 
-def statuses(
-    table: InterlockBench, *scans: Sequence[float | None]
-) -> list[InterlockStatus]:
+def statuses(table: InterlockBench, *scans: Sequence[float | None]) -> list[InterlockStatus]:
     """The first row's status after each scan."""
     return [table.step(values, DT_NS)[0][0] for values in scans]
 
@@ -165,7 +168,7 @@ def test_a_bad_input_votes_to_trip_where_the_row_says_trip(
     needed: int, causes: int, true: int, bad: int
 ) -> None:
     row = {"causes": [ABOVE] * causes, "vote": needed, "on_bad": OnBad.ON_BAD_TRIP}
-    values = [HOT] * true + [None] * bad + [COLD] * (causes - true - bad)
+    values: Readings = [*[HOT] * true, *[None] * bad, *[COLD] * (causes - true - bad)]
     (status,) = statuses(cleared(row), values)
     assert (status == TRIPPED) == (true + bad >= needed)
 
@@ -175,10 +178,11 @@ def test_a_bad_input_keeps_its_last_good_vote_where_the_row_says_hold(
     needed: int, causes: int, true: int, bad: int
 ) -> None:
     row = {"causes": [ABOVE] * causes, "vote": needed, "on_bad": OnBad.ON_BAD_HOLD}
-    before: list[float | None] = [HOT] * true + [COLD] * (causes - true)
+    before: Readings = [*[HOT] * true, *[COLD] * (causes - true)]
     table = cleared(row)
     expected = statuses(table, before)
-    assert statuses(table, [None] * bad + before[bad:]) == expected
+    lost: Readings = [None] * bad
+    assert statuses(table, lost + before[bad:]) == expected
     assert (expected == [TRIPPED]) == (true >= needed)
 
 
@@ -239,7 +243,7 @@ def test_a_row_that_trips_too_often_in_its_window_waits_for_an_operator() -> Non
 def test_trips_further_apart_than_the_window_lock_nothing_out() -> None:
     row = {"reset": Reset.RESET_AUTO, "lockout_trips": 2, "lockout_window_ns": 3 * DT_NS}
     table = cleared(row)
-    quiet: list[list[float | None]] = [[COLD]] * 4
+    quiet = [[COLD]] * 4
     assert statuses(table, [HOT], *quiet, [HOT], [COLD]) == [
         TRIPPED, *[CLEAR] * 4, TRIPPED, CLEAR,
     ]  # fmt: skip
@@ -333,3 +337,24 @@ def test_a_limit_clamps_whatever_its_latch_says_and_the_lowest_wins() -> None:
 def test_a_discharge_limit_leaves_charging_alone() -> None:
     row = LIMIT_ROW | {"effects": [{"effect": Effect.EFFECT_LIMIT_DISCHARGE}]}
     assert permit(bench(row), 25.0)[:2] == (math.inf, 25.0)
+
+
+def test_a_channel_that_was_never_heard_does_not_hide_the_trip_of_the_other() -> None:
+    tables = bus_tables([1, 2], 1, DT_NS)
+    causes = ({"point": point, **ABOVE, "on": 10.0, "off": 5.0} for point in (0, 1))
+    row = {"causes": 2, "vote": 1, "reset": Reset.RESET_OPERATOR}
+    tables = replace(
+        tables,
+        interlocks=rows("InterlockRow", row),
+        causes=rows("CauseRow", *causes),
+        effects=rows("EffectRow", {"effect": Effect.EFFECT_OPEN_REQUEST}),
+        directory=tables.directory | {"interlocks": [{"id": "IL-ESTOP"}]},
+    )
+    segment = private_segment(tables.directory, 64)
+    kernel = Kernel(tables, segment.buffer)
+    trips = []
+    for scan, word in enumerate((1, 1, 99, 99), start=100):
+        kernel.set_block(0, [word], scan * DT_NS - 1)
+        kernel.step(scan * DT_NS, 0)
+        trips.append(int(segment.reader().snapshot()["interlocks"][0]["trips"]))
+    assert trips == [0, 0, 1, 1], "as long as it counts as the start's trip no breaker is opened"
