@@ -173,21 +173,24 @@ cdef void effect_apply(
 
 cdef double row_limit_w(
     const Interlocks* table, const InterlockRow* row, const Image* image) noexcept nogil:
-    """The value a limit row clamps to: that of its first cause, 0 when it is not good."""
+    """The value a limit row clamps to: that of its first cause, 0 when it is bad."""
     cdef const CauseRow* cause = &table.causes[row.first_cause]
     cdef const Sample* sample = &image.samples[cause.point]
-    if cause.op != CAUSE_LIMIT or sample.quality != QUALITY_GOOD:
+    if cause.op != CAUSE_LIMIT or sample.quality == QUALITY_BAD:
         return 0.0
     return sample.value
 
 
 cdef void row_apply(Interlocks* table, const Image* image, int32_t at) noexcept nogil:
-    """Add one row to its group and apply its effects."""
+    """Add one row to its group and apply its effects; a limit row limits also while it is clear."""
     cdef const InterlockRow* row = &table.table[at]
     cdef bint standing = table.states[at].status >= INTERLOCK_TRIPPED
     cdef int32_t effect
-    cdef double limit_w = row_limit_w(table, row, image)
+    cdef double limit_w
 
+    if not standing and table.causes[row.first_cause].op != CAUSE_LIMIT:
+        return
+    limit_w = row_limit_w(table, row, image)
     if standing:
         table.site.tripped += 1
         if not table.states[at].start:
@@ -230,7 +233,8 @@ cdef void interlocks_evaluate(
             cause_evaluate(&table.cause_states[cause], &table.causes[cause],
                            &image.samples[table.causes[cause].point])
         if row_step(&table.states[at], row, vote(row, table.cause_states + row.first_cause, False),
-                    vote(row, table.cause_states + row.first_cause, True),
+                    not table.states[at].start
+                    or vote(row, table.cause_states + row.first_cause, True),
                     scan, now_ns, dt_ns) and table.group_first_out[row.group] < 0:
             table.group_first_out[row.group] = at
             table.states[at].first_out = True

@@ -8,7 +8,7 @@ buffer would need a retry when the writer laps the reader.)
 """
 
 from libc.math cimport fabs, isfinite
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from edgectl._kernel.atomic cimport exchange32, load32, store32
@@ -121,6 +121,9 @@ cdef void image_latch(Image* image, int64_t now_ns, int64_t period_ns) noexcept 
     now_ns     monotonic, start of the scan
     period_ns  of the scan; a fast block (every scan) not renewed makes its
                device not fresh
+
+    A block whose last reply is younger than any of its points may be has
+    nothing to age, and is passed over.
     """
     cdef int32_t at, point, last
     cdef const BlockRow* block
@@ -151,8 +154,10 @@ cdef void image_latch(Image* image, int64_t now_ns, int64_t period_ns) noexcept 
             words = buffer.words[buffer.front]
             for point in range(block.first_point, last):
                 point_decode(&image.point_rows[point], &image.samples[point], words, done_ns)
-        else:
-            fault = load32(&buffer.fault)
+            continue
+        fault = load32(&buffer.fault)
+        if done_ns == 0 or now_ns - done_ns > buffer.stale_after_ns \
+                or fault == REASON_CONFIGURATION:
             for point in range(block.first_point, last):
                 point_age(&image.point_rows[point], &image.samples[point], fault, now_ns)
 
@@ -251,8 +256,15 @@ cdef void block_fault(BlockBuffer* buffer, Reason reason) noexcept nogil:
 
 cdef void image_start(Image* image) noexcept nogil:
     """Bring all buffers and samples to their start state: nothing received."""
-    cdef int32_t at
+    cdef int32_t at, point, first
+    cdef int64_t stale_ns
     for at in range(image.blocks):
+        first = image.block_rows[at].first_point
+        image.block_buffers[at].stale_after_ns = INT64_MAX
+        for point in range(first, first + image.block_rows[at].points):
+            stale_ns = image.point_rows[point].limits.stale_after_ns
+            if stale_ns < image.block_buffers[at].stale_after_ns:
+                image.block_buffers[at].stale_after_ns = stale_ns
         image.block_buffers[at].back = 0
         image.block_buffers[at].middle = 1
         image.block_buffers[at].front = 2

@@ -29,7 +29,7 @@ cpdef enum OnBad:
 
 cpdef enum Effect:               # order is severity: the worst wins
     EFFECT_ALARM = 0
-    EFFECT_LIMIT_CHARGE = 1      # clamp to the cause's value; 0 when it is not good
+    EFFECT_LIMIT_CHARGE = 1      # clamp to the cause's value; 0 when it is bad
     EFFECT_LIMIT_DISCHARGE = 2
     EFFECT_REFUSE_SHED = 3
     EFFECT_SHED = 4              # ask the flexible load for all it has

@@ -56,6 +56,7 @@ cdef struct BlockRow:
 cdef struct BlockBuffer:         # triple buffer: neither side ever waits or retries
     uint16_t words[3][BLOCK_WORDS_MAX]
     int64_t done_ns[3]           # reply complete, monotonic
+    int64_t stale_after_ns       # the least of its points; the scan's own
     uint32_t middle              # shared: index, plus BUFFER_NEW when not yet latched
     uint32_t fault               # shared: Reason of the last failed read, 0 when it was good
     uint8_t back                 # the bus's own
