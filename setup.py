@@ -15,6 +15,7 @@ PLANT = ("equipment", "physics", "simulate", "peers")
 trace = os.environ.get("EDGECTL_TRACE") == "1"  # line coverage of nogil code
 check = trace or os.environ.get("EDGECTL_CHECK") == "1"  # bounds checks on
 annotate = os.environ.get("EDGECTL_ANNOTATE") == "1"  # HTML for tools/scan_report.py
+link_only = os.environ.get("EDGECTL_LINK_ONLY") == "1"  # tools/setup builds in place by itself
 build_dir = None if trace else "build/annotate" if annotate else "build/cython"
 # (a trace build leaves its .c beside the .pyx, where Cython.Coverage looks for it)
 
@@ -33,7 +34,9 @@ def generated_c_is_stale() -> bool:
 macros = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if trace else []
 setup(
     packages=[*find_packages(include=["edgectl", "edgectl.*"]), "edgectl.firmware_profiles"],
-    ext_modules=cythonize(
+    ext_modules=[]
+    if link_only
+    else cythonize(
         [
             Extension(
                 name,

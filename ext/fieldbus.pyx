@@ -190,9 +190,10 @@ cdef class FieldBus:
         bus.links = <Link*> calloc(max(links.shape[0], 1), sizeof(Link))
         bus.devices = <BusDevice*> calloc(max(devices.shape[0], 1), sizeof(BusDevice))
         bus.block_due = <uint8_t*> calloc(max(bus.image.blocks, 1), 1)
+        bus.block_hold_ns = <int64_t*> calloc(max(bus.image.blocks, 1), sizeof(int64_t))
         bus.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         bus.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
-        if not (bus.links and bus.devices and bus.block_due) \
+        if not (bus.links and bus.devices and bus.block_due and bus.block_hold_ns) \
                 or bus.epoll_fd < 0 or bus.event_fd < 0 \
                 or edgectl_watch_wake(bus.epoll_fd, bus.event_fd) < 0:
             raise MemoryError("no memory or file descriptors left for the field bus")
@@ -210,6 +211,7 @@ cdef class FieldBus:
         free(self.bus.links)
         free(self.bus.devices)
         free(self.bus.block_due)
+        free(self.bus.block_hold_ns)
 
     def run(self, int64_t origin_ns, int fifo_priority, int cpu):
         """Serve the bus until stop; the thread's body.

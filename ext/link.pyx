@@ -264,6 +264,8 @@ cdef bint send_read(Bus* bus, int32_t at, int32_t device, int64_t now_ns) noexce
         if not bus.block_due[block]:
             continue
         bus.block_due[block] = False
+        if bus.block_hold_ns[block] > now_ns:
+            continue
         link.request.function = bus.image.block_rows[block].function
         link.request.address = bus.image.block_rows[block].address
         link.request.count = bus.image.block_rows[block].count
@@ -367,24 +369,31 @@ cdef void request_answered(
 
 
 cdef void request_refused(Bus* bus, int32_t at, uint8_t exception, int64_t now_ns) noexcept nogil:
-    """An exception reply: the device is there and says no (MAP 7)."""
+    """An exception reply: the device is there and says no (MAP 7).
+
+    What it calls illegal is asked again in seconds, in case it was changed;
+    what it is too busy for, after a second.
+    """
     cdef Link* link = &bus.links[at]
     cdef DeviceLink* state = &bus.image.links[link.device]
     cdef Reason reason = REASON_COMMUNICATION
+    cdef int64_t hold_ns = now_ns + <int64_t> UNIT_HOLD_MS * NS_PER_MS
 
     state.exceptions += 1
     store64(&state.good_ns, now_ns)
     if exception <= EXCEPTION_CONFIGURATION_MAX:
         reason = REASON_CONFIGURATION
+        hold_ns = now_ns + <int64_t> REFUSED_HOLD_MS * NS_PER_MS
         if link.kind == REQUEST_PROBE:
             device_refuse(bus, link.device, now_ns)
     link.failures_in_row = 0
     if link.kind == REQUEST_READ:
         block_fault(&bus.image.block_buffers[link.item], reason)
+        bus.block_hold_ns[link.item] = hold_ns
     elif link.kind == REQUEST_WRITE:
         output_fate(bus, link.item, False, now_ns)
     elif reason == REASON_COMMUNICATION:
-        bus.devices[link.device].hold_until_ns = now_ns + <int64_t> UNIT_HOLD_MS * NS_PER_MS
+        bus.devices[link.device].hold_until_ns = hold_ns
     link_free(bus, at, now_ns)
 
 

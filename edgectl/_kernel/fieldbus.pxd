@@ -89,6 +89,7 @@ cdef struct Bus:
     Link* links
     BusDevice* devices
     uint8_t* block_due
+    int64_t* block_hold_ns       # a block the device refused is not asked before
     int32_t links_count
     int32_t epoll_fd
     int32_t event_fd             # the scan wakes the bus through it

@@ -3,7 +3,7 @@
 Raw sockets on purpose: a Modbus library on this side would repair the frames
 that the test wants broken. Each request takes the next step of a script, reads
 and writes apart; when a script is used up the device answers as it should.
-Source of the faults: the tables of measured field faults behind docs/field-bus.md.
+The faults are those that masters in the field were measured to accept or to trip over.
 """
 
 import asyncio
