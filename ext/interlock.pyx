@@ -144,7 +144,8 @@ cdef void effect_apply(
     double limit_w) noexcept nogil:
     """One effect of one row, on its target or on every storage asset.
 
-    The trip a row starts with holds everything at zero, and opens no breaker.
+    The trip a row starts with holds everything at zero; it opens no breaker
+    and sheds no load.
     """
     cdef int32_t at
     cdef int32_t first = 0 if effect.target < 0 else effect.target
@@ -159,7 +160,8 @@ cdef void effect_apply(
     if not standing:
         return
     if effect.effect == EFFECT_SHED:
-        table.site.shed = True
+        if not table.states[row].start:
+            table.site.shed = True
     elif effect.effect == EFFECT_REFUSE_SHED:
         table.site.refuse_shed = True
     elif effect.effect >= EFFECT_INHIBIT_CHARGE:

@@ -1,17 +1,18 @@
 """Flow tracing with carbon, on its own: the tests' door."""
 
 from collections.abc import Sequence
+from typing import Self
 
 class FlowBench:
     """Flows fed scan by scan."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         loads: int,
         efficiencies_ppm: Sequence[tuple[int, int]],
         energies_j: Sequence[float],
         stock_mg_per_kwh: int,
-    ) -> None: ...
+    ) -> Self: ...
     def trace(
         self,
         grid_mj: int,
@@ -21,8 +22,6 @@ class FlowBench:
         grid_mg_per_kwh: int,
         pv_mg_per_kwh: int = ...,
         unmetered_mg_per_kwh: int = ...,
-    ) -> tuple[
-        list[list[tuple[int, int]]], list[tuple[int, int]], list[int], tuple[int, int]
-    ]: ...
+    ) -> tuple[list[list[tuple[int, int]]], list[tuple[int, int]], list[int], tuple[int, int]]: ...
     def stocks(self) -> list[tuple[int, int, int]]: ...
     def totals_of(self, source: int, sink: int) -> tuple[tuple[int, int], tuple[int, int]]: ...

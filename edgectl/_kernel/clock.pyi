@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ class RtGrade(IntEnum):
 class WitnessThread:
     """A bare thread's body that notes how late it woke, by period."""
 
-    def __init__(self, lateness_ns: NDArray[np.int64]) -> None: ...
+    def __new__(cls, lateness_ns: NDArray[np.int64]) -> Self: ...
     def run(self, origin_ns: int, period_ns: int, fifo_priority: int, cpu: int) -> None: ...
     def stop(self) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,13 @@ def permitted_setpoint_w(
 class DispatchBench:
     """Batteries, a grid meter and a flexible load, scan by scan."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         row: NDArray[np.void],
         storages: NDArray[np.void],
         pvs: NDArray[np.void],
         flexible: NDArray[np.void],
-    ) -> None: ...
+    ) -> Self: ...
     def want(self, storage: int, value_w: float, source: int, ttl_ns: int) -> None: ...
     def step(
         self,

@@ -1,6 +1,7 @@
 """The Modbus TCP master over a kernel's image."""
 
 from enum import IntEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,13 @@ class RequestKind(IntEnum):
 class FieldBus:
     """The master over a kernel's image."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         kernel: Kernel,
         links: NDArray[np.void],
         devices: NDArray[np.void],
         probes: NDArray[np.void],
-    ) -> None: ...
+    ) -> Self: ...
     def run(self, origin_ns: int, fifo_priority: int, cpu: int) -> None: ...
     def open(self, origin_ns: int) -> None: ...
     def poll(self, until_ns: int) -> None: ...

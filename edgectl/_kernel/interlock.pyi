@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,14 +46,14 @@ class Reset(IntEnum):
 class InterlockBench:
     """A table driven value by value."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         rows: NDArray[np.void],
         causes: NDArray[np.void],
         effects: NDArray[np.void],
         points: int,
         storages: int,
-    ) -> None: ...
+    ) -> Self: ...
     def step(
         self, values: Sequence[float | None], dt_ns: int
     ) -> tuple[list[InterlockStatus], list[tuple[float, float, Effect, int]], dict[str, Any]]: ...

@@ -3,6 +3,7 @@
 It only reads: the controller neither knows nor cares that someone looks.
 """
 
+import re
 import sys
 import time
 import tomllib
@@ -22,6 +23,7 @@ from edgectl.errors import SegmentError
 from edgectl.image import SegmentReader, attach, segment_path
 
 REFRESH_S = 0.25
+FONT = "font-family: 'DejaVu Sans Mono', 'Liberation Mono', Menlo, Consolas, monospace"
 PICTURE_COLUMNS, PICTURE_LINES = 132, 44  # where there is no terminal to ask
 
 EPILOG = """\b
@@ -186,7 +188,9 @@ def draw(plant: Plant, picture: Path) -> None:
             force_terminal=True, color_system="truecolor", legacy_windows=False,
         )  # fmt: skip
         console.print(view(plant, PICTURE_COLUMNS, PICTURE_LINES))
-        console.save_svg(str(picture), title=f"edgectl top {plant.site}", theme=DARK)
+        svg = console.export_svg(title=f"edgectl top {plant.site}", theme=DARK)
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # they ask the internet
+    picture.write_text(svg.replace("font-family: Fira Code, monospace", FONT), encoding="utf-8")
 
 
 def top(

@@ -107,6 +107,13 @@ def test_the_trip_a_row_starts_with_opens_no_breaker_and_a_real_one_does() -> No
     assert table.step([HOT], DT_NS)[2]["open_request"] == 1
 
 
+def test_the_trip_a_row_starts_with_sheds_no_load_and_a_real_one_does() -> None:
+    row = {"effects": [{"effect": Effect.EFFECT_SHED}], "reset": Reset.RESET_OPERATOR}
+    table = bench(row)
+    assert table.step([COLD], DT_NS)[2]["shed"] == 0
+    assert table.step([HOT], DT_NS)[2]["shed"] == 1
+
+
 def test_a_chattering_cause_keeps_an_auto_row_tripped() -> None:
     row = {"reset": Reset.RESET_AUTO, "on_delay_ns": 5 * DT_NS, "off_delay_ns": 2 * DT_NS}
     table = bench(row)

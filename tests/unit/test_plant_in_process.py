@@ -101,6 +101,7 @@ def test_a_counter_rolls_over_at_its_registers_end() -> None:
     assert plant.bus.words(first, 2) == [0, 5] == slot_words(slot, plant.plant, False)
 
 
+@pytest.mark.untraced
 def test_the_same_seed_twice_is_bit_for_bit_the_same() -> None:
     rigs = [rig(seed) for seed in (5, 5, 6)]
     for each in rigs:
@@ -112,6 +113,7 @@ def test_the_same_seed_twice_is_bit_for_bit_the_same() -> None:
     assert kernels[0] != kernels[2]
 
 
+@pytest.mark.untraced
 def test_running_in_parts_is_running_in_one() -> None:
     whole, parts = rig(), rig()
     whole.run(900)
@@ -120,6 +122,7 @@ def test_running_in_parts_is_running_in_one() -> None:
     assert whole.kernel.digest == parts.kernel.digest
 
 
+@pytest.mark.untraced
 def test_the_controller_holds_the_cap_through_job_and_cloud() -> None:
     utc_ns = demo_start(SITE, None)
     rigged = rig()
@@ -138,6 +141,7 @@ def test_the_controller_holds_the_cap_through_job_and_cloud() -> None:
     assert rigged.plant.bus.writes > 50
 
 
+@pytest.mark.untraced
 def test_weather_is_loaded_a_day_at_a_time() -> None:
     rigged = rig()
     rigged.run(10)

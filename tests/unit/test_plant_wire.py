@@ -300,6 +300,7 @@ def test_a_port_in_use_is_named_and_nothing_is_left_listening(site: Site) -> Non
         assert probe.connect_ex(("127.0.0.1", site.device("MTR-01").port)) != 0
 
 
+@pytest.mark.untraced
 def test_a_long_stall_is_made_up_in_seconds_and_the_weather_is_renewed(site: Site) -> None:
     host = WireHost(site, HostOptions(start_utc_ns=START_UTC_NS, devices=("GRID-01",)))
     steps = host.plant.steps
