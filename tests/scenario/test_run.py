@@ -1,0 +1,108 @@
+"""`edgectl run` and `edgectl demo` as a user meets them: real processes, real sockets."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgectl.plant.fault_server import FaultServer
+
+EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
+FIRST_PORT = 15020  # of the demo site; the tests' own sites stand elsewhere
+TEST_FIRST_PORT = 25020
+
+
+@pytest.fixture
+def site(root: Path, tmp_path: Path) -> Path:
+    """The demo site under another id and on other ports, so that a demo may run beside."""
+    text = (root / "edgectl" / "sites" / "demo.toml").read_text()
+    text = re.sub(
+        r"(?m)^(port\s*= )(150\d\d)$",
+        lambda found: f"{found[1]}{int(found[2]) - FIRST_PORT + TEST_FIRST_PORT}",
+        text,
+    )
+    path = tmp_path / "site.toml"
+    path.write_text(re.sub(r'(?m)^id\s*= "demo"', f'id = "run-{os.getpid()}"', text, count=1))
+    return path
+
+
+@pytest.fixture
+def environment(root: Path, tmp_path: Path) -> dict[str, str]:
+    """A shared-memory directory of the test's own."""
+    python_path = os.environ.get("PYTHONPATH", str(root))
+    return os.environ | {"EDGECTL_SHM_DIR": str(tmp_path), "PYTHONPATH": python_path}
+
+
+def edgectl(
+    *arguments: str | Path, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    return subprocess.run(
+        [*EDGECTL, *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_a_site_without_one_reachable_device_still_scans_and_writes_nothing(
+    site: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    ended = edgectl(
+        *("run", site, "--no-services", "--scans", "30", "--report", report),
+        environment=environment,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "setpoints_written=0" in ended.stderr
+    figures = json.loads(report.read_text())
+    assert figures["scans"] >= 30
+    assert figures["missed_while_witness_on_time"] == 0
+
+
+def test_a_device_that_is_not_what_its_profile_says_stops_the_run_before_any_write(
+    site: Path, environment: dict[str, str]
+) -> None:
+    converter_port = int(
+        re.findall(r'id      = "PCS-01"(?:.|\n)*?port\s+= (\d+)', site.read_text())[0]
+    )
+    with FaultServer(port=converter_port) as impostor:  # its registers read as their addresses
+        ended = edgectl("run", site, "--no-services", environment=environment)
+    assert ended.returncode == 3, ended.stderr
+    assert f"PCS-01 at 127.0.0.1:{converter_port} unit" in ended.stderr
+    assert "Nothing was written to any device." in ended.stderr
+    assert {request.function for request in impostor.requests} <= {3, 4}
+
+
+def test_a_broken_site_file_is_refused_before_any_device_is_contacted(
+    site: Path, environment: dict[str, str]
+) -> None:
+    site.write_text(site.read_text().replace("import_cap_w", "import_cap_mw", 1))
+    ended = edgectl("run", site, environment=environment)
+    assert ended.returncode == 2
+    assert "wrong unit: import_cap_mw; the key is import_cap_w, in W" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_demo_holds_the_cap_and_loses_nothing_when_its_services_are_killed(
+    environment: dict[str, str], site: Path, tmp_path: Path
+) -> None:
+    summary = tmp_path / "summary.json"
+    ended = edgectl(
+        *("demo", site, "--seconds", "24", "--summary", summary, "--kill-services", "2"),
+        environment=environment,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(summary.read_text())
+    assert found["scans"] >= 236
+    assert found["missed_while_witness_on_time"] == 0
+    assert found["devices"] >= 12
+    assert found["setpoints_written"] > 0
+    assert found["readback_ok"] is True
+    assert (found["balance_error_mj"], found["balance_error_ug"]) == (0, 0)
+    assert found["journal_gap_records"] == 0
+    assert found["load_peak_w"] > found["import_cap_w"], "the load alone must exceed the cap"
+    assert found["grid_peak_w"] <= 1.02 * found["import_cap_w"]
+    assert sum(found["energy_mj_by_path"].values()) > 0
