@@ -25,7 +25,7 @@ from edgectl.cli.demo_parts import (
 from edgectl.cli.demo_summary import JournalSums, summary
 from edgectl.cli.top import live
 from edgectl.errors import EdgectlError
-from edgectl.image import SegmentReader
+from edgectl.image import SegmentReader, remove_segment, segment_path
 from edgectl.mqtt.broker import start_broker
 from edgectl.site_model import Site, load_site
 
@@ -123,6 +123,7 @@ def _run(asked: Demo, *, headless: bool) -> dict[str, Any]:
         )
         parts.callback(controller.stop)
         reader = await_segment(asked.site.id, controller)
+        parts.callback(remove_segment, segment_path(asked.site.id))
         sums = _watch(asked, reader, controller, headless=headless)
         status = controller.stop()
         messages = count.stop()

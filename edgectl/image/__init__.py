@@ -7,7 +7,7 @@ in is the mailbox of requests.
 
 from edgectl.image.layout import SegmentLayout, segment_layout
 from edgectl.image.mailbox import Mailbox, post
-from edgectl.image.paths import segment_path
+from edgectl.image.paths import remove_segment, segment_path
 from edgectl.image.reader import JournalBatch, SegmentReader, attach
 from edgectl.image.segment import Segment, create_segment, private_segment
 
@@ -21,6 +21,7 @@ __all__ = [
     "create_segment",
     "post",
     "private_segment",
+    "remove_segment",
     "segment_layout",
     "segment_path",
 ]

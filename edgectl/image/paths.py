@@ -40,3 +40,9 @@ def segment_lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def remove_segment(path: Path) -> None:
+    """Remove the segment of a controller that has ended, and its lock; none is no error."""
+    path.unlink(missing_ok=True)
+    lock_path(path).unlink(missing_ok=True)

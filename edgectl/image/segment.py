@@ -27,7 +27,7 @@ from edgectl.image.layout import (
     segment_layout,
     slots_for,
 )
-from edgectl.image.paths import lock_path, segment_lock, segment_path
+from edgectl.image.paths import remove_segment, segment_lock, segment_path
 from edgectl.image.reader import SegmentReader, process_alive, read_head
 
 
@@ -76,8 +76,7 @@ class Segment:
             self._head["stopped"] = 1
         self._head = None
         if unlink and self.path is not None:
-            self.path.unlink(missing_ok=True)
-            lock_path(self.path).unlink(missing_ok=True)
+            remove_segment(self.path)
         # The kernel may still hold a view; the mapping then goes with the last of them.
         try:
             self.buffer.close()
