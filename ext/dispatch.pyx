@@ -22,6 +22,7 @@ from edgectl._kernel.quality cimport QUALITY_BAD, QUALITY_GOOD, REASON_NONE, Sam
 
 cdef enum:
     REQUEST_RATINGS_MAX = 2      # a request beyond this many ratings is an error, not a wish
+    READY_BAND_PERCENT = 2       # of capacity, before charging to readiness begins
     LOST_STORAGE_S = 60          # longest revert time we accept: then it is at zero
     NS_PER_S = 1000000000
 
@@ -174,17 +175,31 @@ cdef void judge_carbon(Dispatch* dispatch) noexcept nogil:
                      row.carbon_low_g_per_kwh + row.carbon_deadband_g_per_kwh)
 
 
-cdef void economy(
-    Dispatch* dispatch, const StorageRow* row, Storage* storage, int64_t now_ns) noexcept nogil:
-    """Carbon steering: discharge on high grid carbon, charge on low, at most once a dwell.
+cdef double steering_w(
+    const Dispatch* dispatch, const StorageRow* row, const Storage* storage,
+    const Sample* soc) noexcept nogil:
+    """What is best asked of a battery that nobody asked for anything.
 
-    With the feed lost neither is known, and nothing is asked.
+    First be ready for the import cap: below ready_ratio charge, whatever the
+    carbon, once no load is deferred. Above it discharge on high grid carbon and
+    charge on low. With the feed lost neither is known, and nothing is steered.
     """
-    cdef double wanted_w = 0.0
+    cdef double charge_w = row.economy_w if dispatch.load_w <= dispatch.net_w else 0.0
+    cdef double start_ratio = row.ready_ratio
+    if storage.economy_w <= 0.0:
+        start_ratio -= READY_BAND_PERCENT * 0.01
+    if soc.quality == QUALITY_BAD or soc.value < start_ratio:
+        return charge_w if soc.quality != QUALITY_BAD else 0.0
     if dispatch.carbon_high.q:
-        wanted_w = -row.economy_w
-    elif dispatch.carbon_low.q:
-        wanted_w = row.economy_w
+        return -row.economy_w if soc.value > row.ready_ratio else 0.0
+    return charge_w if dispatch.carbon_low.q else 0.0
+
+
+cdef void economy(
+    const Dispatch* dispatch, const StorageRow* row, Storage* storage, const Sample* soc,
+    int64_t now_ns) noexcept nogil:
+    """Take over what steering asks, at most once a dwell."""
+    cdef double wanted_w = steering_w(dispatch, row, storage, soc)
     if wanted_w == storage.economy_w:
         return
     if storage.economy_ns > 0 and now_ns - storage.economy_ns < row.dwell_ns:
@@ -194,7 +209,8 @@ cdef void economy(
 
 
 cdef double arbiter(
-    Dispatch* dispatch, const StorageRow* row, Storage* storage, int64_t now_ns) noexcept nogil:
+    Dispatch* dispatch, const StorageRow* row, Storage* storage, const Sample* soc,
+    int64_t now_ns) noexcept nogil:
     """The request of highest standing: operator, plan, or local economy.
 
     A request that is not finite or beyond twice the rating is rejected and the
@@ -202,7 +218,7 @@ cdef double arbiter(
     """
     cdef double rating_w = maximum(row.charge_rating_w, row.discharge_rating_w)
 
-    economy(dispatch, row, storage, now_ns)
+    economy(dispatch, row, storage, soc, now_ns)
     storage.rejected = False
     storage.source = SOURCE_LOCAL
     storage.binding = BINDING_NONE
@@ -391,7 +407,8 @@ cdef void dispatch_decide(
              &image.samples[dispatch.storage_rows[at].soc_point],
              &charge_max_w[at], &discharge_max_w[at])
         storage.request_w = permitted_w(
-            arbiter(dispatch, &dispatch.storage_rows[at], storage, now_ns),
+            arbiter(dispatch, &dispatch.storage_rows[at], storage,
+                    &image.samples[dispatch.storage_rows[at].soc_point], now_ns),
             charge_max_w[at], discharge_max_w[at])
         total_w += storage.request_w
         held_w += storage.output_w

@@ -35,6 +35,8 @@ cdef struct StorageRow:
     double discharge_rating_w
     double capacity_j
     double reserve_ratio         # of capacity; dispatch never discharges below
+    double ready_ratio           # kept for the import cap: steering never discharges below,
+                                 # and what was used is charged again when there is room
     double full_ratio            # dispatch never charges above
     double ramp_w_per_s
     double deadband_w

@@ -218,6 +218,20 @@ def _check_battery(context: Context, at: int, battery: BatteryEntry) -> None:
         ("full_ratio", battery.full_ratio),
         "Between reserve and full nothing would be left to use.",
     )
+    _less(
+        context,
+        path,
+        ("reserve_ratio", battery.reserve_ratio),
+        ("ready_ratio", battery.ready_ratio),
+        "Nothing would be kept for the import cap.",
+    )
+    _less(
+        context,
+        path,
+        ("ready_ratio", battery.ready_ratio),
+        ("full_ratio", battery.full_ratio),
+        "Carbon steering would have nothing to move.",
+    )
     ratings = min(battery.charge_rating_w, battery.discharge_rating_w)
     for name, value in (("economy_w", battery.economy_w), ("deadband_w", battery.deadband_w)):
         if value > ratings:

@@ -85,6 +85,7 @@ class Battery:
     discharge_rating_w: float
     capacity_j: float
     reserve_ratio: float
+    ready_ratio: float
     full_ratio: float
     ramp_w_per_s: float
     deadband_w: float

@@ -217,6 +217,11 @@ class BatteryEntry(Section):
         description="Dispatch never discharges below it; the rest is for ride-through.",
         examples=[0.2],
     )
+    ready_ratio: Ratio = Field(
+        description="Kept for the import cap: carbon steering never discharges below it, and "
+        "what the cap used is charged again as soon as there is room.",
+        examples=[0.5],
+    )
     full_ratio: Ratio = Field(description="Dispatch never charges above it.", examples=[0.9])
     ramp_w_per_s: PositiveWatts = Field(
         description="The setpoint moves no faster.", examples=[5_000_000]

@@ -77,6 +77,7 @@ def _storage(
         "discharge_rating_w": battery.discharge_rating_w,
         "capacity_j": battery.capacity_j,
         "reserve_ratio": battery.reserve_ratio,
+        "ready_ratio": battery.ready_ratio,
         "full_ratio": battery.full_ratio,
         "ramp_w_per_s": battery.ramp_w_per_s,
         "deadband_w": battery.deadband_w,

@@ -306,3 +306,29 @@ def test_all_sun_is_taken_until_the_site_exports_beyond_its_limit() -> None:
     assert site.pv_setpoints_w == pytest.approx([120e3, 120e3])
     site.scan(grid_w=0.0)
     assert site.pv_setpoints_w == pytest.approx([121e3, 121e3]), "5 % of the rating a second"
+
+
+def test_what_the_cap_used_is_charged_again_until_the_battery_is_ready() -> None:
+    site = Site(storage={"ready_ratio": 0.6})
+    assert site.setpoint_w(soc=0.59) == 0.0, "within the band nothing begins"
+    assert site.setpoint_w(soc=0.57) == 50e3
+    assert site.setpoint_w(soc=0.599) == 50e3, "once begun it goes on until ready"
+    assert site.setpoint_w(soc=0.6) == 0.0
+
+
+def test_readiness_is_charged_only_where_there_is_room_under_the_cap() -> None:
+    site = Site(storage={"ready_ratio": 0.6}, soc=0.5)
+    assert site.setpoint_w(grid_w=CAP_W - GUARD_W - 20e3) == pytest.approx(20e3)
+
+
+def test_no_load_is_deferred_to_charge_a_battery() -> None:
+    site = Site(storage={"ready_ratio": 0.6}, flexible={"device": 0}, soc=0.5)
+    assert site.setpoint_w(deferred_w=30e3) == 0.0
+    assert site.setpoint_w(deferred_w=0.0) == 50e3
+
+
+def test_carbon_never_takes_what_is_kept_for_the_cap() -> None:
+    site = Site(storage={"ready_ratio": 0.6}, carbon=450.0)
+    assert site.setpoint_w(soc=0.7) == -50e3
+    assert site.setpoint_w(soc=0.6) == 0.0
+    assert site.setpoint_w(grid_w=1200e3) < -150e3, "the cap may take it down to the reserve"

@@ -79,6 +79,7 @@ charge_rating_w = 500_000
 discharge_rating_w = 500_000
 capacity_j = 3_600_000_000
 reserve_ratio = 0.2
+ready_ratio = 0.5
 full_ratio = 0.9
 ramp_w_per_s = 100_000
 deadband_w = 2_000
@@ -228,6 +229,8 @@ CASES = {
                               "discharge_efficiency", "greater than 0"),
     "reserve over full": ("reserve_ratio = 0.2", "reserve_ratio = 0.95", "reserve_ratio",
                           "reserve_ratio is 0.95; it must be under full_ratio, 0.9"),
+    "ready under reserve": ("ready_ratio = 0.5", "ready_ratio = 0.1", "reserve_ratio",
+                            "reserve_ratio is 0.2; it must be under ready_ratio, 0.1"),
     "lead over period": ("read_lead_ms = 60", "read_lead_ms = 100", "read_lead_ms",
                          "read_lead_ms is 100 ms; it must be under period_ms, 100 ms"),
     "timeout over the scan": ("period_ms = 100\nread_lead_ms = 60",
