@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from edgectl.image.changes import device_state
 from edgectl.mqtt.names import BINDING, QUALITY, REASON, RT_GRADE, SOURCE, STATUS, word
 
 SCHEMA = "edgectl.state/1"
 ROUND = 3  # digits: mW, mg; what a meter knows is far coarser
 INTERLOCK_TRIPPED = 2  # InterlockStatus; what is at or above it acts
-LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 
 Json = dict[str, Any]
 
@@ -208,19 +208,3 @@ class StateEncoder:
                 self.points, *columns, strict=True
             )
         }
-
-
-def device_state(link: Any, now_ns: int, period_ns: int) -> str:
-    """One word for a device: refused, identified, connected, lost or never.
-
-    now_ns      monotonic, of the scan
-    period_ns   of the scan; an open connection without an answer is no device
-    """
-    good_ns = int(link["good_ns"])
-    if link["refused"]:
-        return "refused"
-    if not good_ns:
-        return "never"
-    if not link["connected"] or now_ns - good_ns > LOST_AFTER_PERIODS * period_ns:
-        return "lost"
-    return "identified" if link["identified"] else "connected"

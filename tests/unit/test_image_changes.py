@@ -8,7 +8,8 @@ import pytest
 from fake_controller import start_controller
 
 from edgectl.events import EVENTS
-from edgectl.services.watch import Watcher, as_message
+from edgectl.image.changes import Changes
+from edgectl.services.mqtt_feed import as_message
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +18,7 @@ def shm_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECTL_SHM_DIR", str(tmp_path))
 
 
-def scan_pair(changes: dict[str, Any]) -> tuple[Any, Watcher]:
+def scan_pair(changes: dict[str, Any]) -> tuple[Any, Changes]:
     """Two scans of which the second differs as told, and a watcher."""
     fake = start_controller()
     fake.run(2)
@@ -26,7 +27,7 @@ def scan_pair(changes: dict[str, Any]) -> tuple[Any, Watcher]:
     for name, value in changes.items():
         records["head"][name][1] = value
     fake.segment.close()
-    return records, Watcher(reader.directory)
+    return records, Changes(reader.directory)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_change_of_the_image_is_a_declared_event(area: str, field: str, expect
     fake = start_controller()
     fake.scan()
     reader = fake.segment.reader()
-    watcher = Watcher(reader.directory)
+    watcher = Changes(reader.directory)
     assert list(watcher.image(reader.snapshot())) == []
     fake.image[area][field] = 1
     ((name, fields), *others) = watcher.image(reader.snapshot())
@@ -95,7 +96,7 @@ def test_a_device_that_answers_again_is_connected() -> None:
     fake = start_controller()
     fake.scan()
     reader = fake.segment.reader()
-    watcher = Watcher(reader.directory)
+    watcher = Changes(reader.directory)
     fake.image["links"]["connected"][0, 2] = 0
     list(watcher.image(reader.snapshot()))
     fake.image["links"]["connected"][0, 2] = 1

@@ -1,27 +1,29 @@
-"""Changes from scan to scan, as declared events for the topic `event`."""
+"""Changes from scan to scan, as declared events: for the log, and for the topic `event`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from edgectl.mqtt.state import device_state, number
-
+LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 INTERLOCK_TRIPPED, INTERLOCK_LATCHED = 2, 3  # InterlockStatus
 Event = tuple[str, dict[str, Any]]
 
 
-class Watcher:
+class Changes:
     """Compares each scan with the one before. The first is what is compared with."""
 
-    def __init__(self, directory: Mapping[str, Any]) -> None:
-        """Prepare for the segment whose directory this is."""
+    def __init__(self, directory: Mapping[str, Any], image: Any = None) -> None:
+        """Prepare for the segment whose directory this is.
+
+        image   snapshot that the first is compared with; None: the first is
+        """
         self.site = str(directory["site"])
         self.interlocks = directory["interlocks"]
         self.devices = directory["devices"]
         self.period_ns = int(directory["period_ns"])
         self._record: Any = None
-        self._snapshot: Any = None
+        self._snapshot: Any = image
 
     def scans(self, records: Any) -> Iterator[Event]:
         """Events of journal records, in order."""
@@ -55,7 +57,8 @@ class Watcher:
                 yield "carbon.default_used", {"scan": scan, "default_g_per_kwh": g_per_kwh}
             else:
                 yield "carbon.feed_restored", {"scan": scan, "g_per_kwh": g_per_kwh}
-        if head["balance_error_mj"] or head["balance_error_ug"]:
+        broken = head["balance_error_mj"] or head["balance_error_ug"]
+        if broken and not (then["balance_error_mj"] or then["balance_error_ug"]):
             yield (
                 "balance.broken",
                 {
@@ -132,10 +135,17 @@ class Watcher:
             yield "request.rejected", {"scan": scan, "count": rejected}
 
 
-def as_message(event: Event, record: Any) -> dict[str, Any]:
-    """The event as it stands in the topic `event`, with the time of its scan."""
-    name, fields = event
-    plain = {
-        key: number(value) if isinstance(value, float) else value for key, value in fields.items()
-    }
-    return {"event": name, "utc_ns": int(record["utc_ns"]), **plain}
+def device_state(link: Any, now_ns: int, period_ns: int) -> str:
+    """One word for a device: refused, identified, connected, lost or never.
+
+    now_ns      monotonic, of the scan
+    period_ns   of the scan; an open connection without an answer is no device
+    """
+    good_ns = int(link["good_ns"])
+    if link["refused"]:
+        return "refused"
+    if not good_ns:
+        return "never"
+    if not link["connected"] or now_ns - good_ns > LOST_AFTER_PERIODS * period_ns:
+        return "lost"
+    return "identified" if link["identified"] else "connected"
