@@ -93,17 +93,18 @@ cdef bint row_step(
     and whose cause is absent has nothing to time.
     """
     cdef bint standing = state.status >= INTERLOCK_TRIPPED
-    cdef bint rising
+    cdef bint acts, rising
 
     state.cause = cause
     if state.status == INTERLOCK_CLEAR and not cause:
         return False
     ton(&state.on_delay, cause, row.on_delay_ns, dt_ns)
-    rising = state.on_delay.q and (not standing or (state.start and heard))
+    acts = state.on_delay.q and (heard or not state.start)
+    rising = acts and (not standing or state.start)
     if rising:
         row_tripped(state, row, scan, now_ns)
     tof(&state.off_delay, state.on_delay.q or (standing and cause), row.off_delay_ns, dt_ns)
-    if state.on_delay.q:
+    if acts:
         state.status = INTERLOCK_TRIPPED
     elif standing and (state.off_delay.q or latches(state, row)):
         state.status = INTERLOCK_LATCHED

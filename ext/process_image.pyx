@@ -105,13 +105,14 @@ cdef void point_age(
     """A scan without a new reply: the sample keeps its value and grows older.
 
     One lost reply is not a lost value: it turns bad when it is stale, and the
-    reason is then the link's fault where there is one.
+    reason is then the link's fault where there is one. A value that never came
+    stays "not yet": it is the start that goes on, and no new loss.
     """
     if fault == REASON_CONFIGURATION:
         quality_lost(sample, REASON_CONFIGURATION)
         return
     quality_age(sample, &row.limits, now_ns)
-    if fault != REASON_NONE and (sample.reason == REASON_STALE or sample.reason == REASON_NOT_YET):
+    if fault != REASON_NONE and sample.reason == REASON_STALE:
         sample.reason = fault
 
 

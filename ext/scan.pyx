@@ -24,7 +24,7 @@ from edgectl._kernel.journal cimport (
     MAIL_STORAGE_W, MAILBOX_PER_SCAN_MAX, Mail, mailbox_take, snapshot_close, snapshot_open)
 from edgectl._kernel.process_image cimport image_latch, image_set
 from edgectl._kernel.quality cimport (
-    QUALITY_BAD, QUALITY_GOOD, REASON_COMMUNICATION, REASON_NONE, REASON_NOT_YET, Sample)
+    QUALITY_BAD, QUALITY_GOOD, REASON_NONE, REASON_NOT_YET, Reason, Sample)
 from edgectl._kernel.record cimport Moment, record_write, snapshot_write
 from edgectl._kernel.site cimport ScanRow
 from edgectl._kernel.totalizer cimport meter_update
@@ -109,14 +109,15 @@ cdef void measure_devices(KernelState* state, int64_t now_ns) noexcept nogil:
 
 
 cdef void measure_site(KernelState* state, double aux_w, int64_t now_ns) noexcept nogil:
-    """The site's own figures as points of the image."""
+    """The site's own figures as points of the image; what is missing says why the grid meter is."""
     cdef const ScanRow* row = state.row
+    cdef Reason missing = <Reason> state.image.samples[state.dispatch.row.grid_point].reason
     cdef double facility_w = state.dispatch.grid_w + state.dispatch.pv_w - state.dispatch.battery_w
     cdef bint known = state.dispatch.grid_good and state.dispatch.it_w > 0.0
 
     image_set(&state.image, row.grid_power_point, state.dispatch.grid_w,
               QUALITY_GOOD if state.dispatch.grid_good else QUALITY_BAD,
-              REASON_NONE if state.dispatch.grid_good else REASON_COMMUNICATION, now_ns)
+              REASON_NONE if state.dispatch.grid_good else missing, now_ns)
     image_set(&state.image, row.it_power_point, state.dispatch.it_w,
               QUALITY_GOOD, REASON_NONE, now_ns)
     image_set(&state.image, row.aux_power_point, aux_w, QUALITY_GOOD, REASON_NONE, now_ns)
@@ -132,7 +133,7 @@ cdef void measure_site(KernelState* state, double aux_w, int64_t now_ns) noexcep
               QUALITY_GOOD, REASON_NONE, now_ns)
     image_set(&state.image, row.pue_point, facility_w / state.dispatch.it_w if known else NAN,
               QUALITY_GOOD if known else QUALITY_BAD,
-              REASON_NONE if known else REASON_COMMUNICATION, now_ns)
+              REASON_NONE if known else missing, now_ns)
 
 
 cdef double measure(KernelState* state, int64_t now_ns) noexcept nogil:

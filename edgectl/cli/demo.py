@@ -37,6 +37,7 @@ EPILOG = """\b
 Nothing leaves this machine: every device, the broker and the controller are on loopback.
 Ctrl-C ends it; the batteries are brought to zero first.
 
+\b
 exit status
   0  done
   1  a part of the demo did not come up, or did not stop well

@@ -19,6 +19,7 @@ from edgectl.site_model import compile_tables, load_site
 EPILOG = """\b
 Every interlock starts tripped; those that latch wait for their reset.
 
+\b
 exit status
   0  stopped when asked; outputs in safe state
   2  site file refused; no device was contacted
