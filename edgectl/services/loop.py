@@ -176,8 +176,8 @@ class Services:
         )
 
     def _leave(self, run: _Run) -> None:
-        emit(self._log, "segment.lost", site=self.settings.site,
-             controller_pid=run.reader.controller_pid, stopped=run.reader.stopped)  # fmt: skip
+        emit(self._log, "segment.ended" if run.reader.stopped else "segment.lost",
+             site=self.settings.site, controller_pid=run.reader.controller_pid)  # fmt: skip
         self._done_boot = run.reader.boot_id
         run.mqtt = None
         if self._publisher is not None:

@@ -93,7 +93,7 @@ def test_a_run_that_ends_is_booked_to_its_last_scan_and_the_next_is_found(
     }
     with Ledger("fake", tmp_path / "data", read_only=True) as ledger:
         assert ledger.gaps() == []
-    assert log_of(services).names.count("segment.lost") == 3
+    assert log_of(services).names.count("segment.ended") == 3
 
 
 def test_a_run_that_ended_while_the_services_were_away_is_booked_too(
@@ -160,7 +160,7 @@ def test_a_failing_ledger_does_not_keep_the_services_from_the_next_start_control
     services.tick()
     first.segment.close()
     services.tick()
-    assert "segment.lost" not in log_of(services).names, "there is no other controller yet"
+    assert "segment.ended" not in log_of(services).names, "there is no other controller yet"
     second = start_controller()
     services.tick()
     services.tick()
