@@ -208,7 +208,7 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
 
 
 def tool_scripts() -> list[Path]:
-    return [ROOT / "tools" / name for name in ("setup", "test", "demo")]
+    return [ROOT / "tools" / name for name in ("setup", "test", "demo", "new_profile")]
 
 
 # ---- names and units

@@ -1,4 +1,4 @@
-"""`edgectl bench ...`: measure the scan and the kernel on this machine."""
+"""`edgectl bench ...`: measure the scan, the kernel and the field bus on this machine."""
 
 import typer
 
@@ -49,3 +49,21 @@ def kernel(
         show(bench_kernel.exec_figures(tags, interlocks), as_json)
     else:
         show(bench_kernel.simulate_figures(simulate_hours, seed, site), as_json)
+
+
+@app.command()
+def fieldbus(
+    connections: int = typer.Option(20, min=1, max=400, help="One device a connection."),
+    registers: int = typer.Option(125, min=1, max=125, help="Registers of each read."),
+    seconds: float = typer.Option(9.0, min=0.1, help="Of each client, over all rounds."),
+    together: bool = typer.Option(False, help="Client and server on one processor."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Hold our Modbus master against a raw epoll loop, libmodbus and pymodbus, one server.
+
+    Every client asks again as soon as it is answered; they take turns, and the
+    figures are medians over the rounds.
+    """
+    from edgectl.cli.bench_fieldbus import FieldbusBench, fieldbus_figures
+
+    show(fieldbus_figures(FieldbusBench(connections, registers, seconds, together)), as_json)

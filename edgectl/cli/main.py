@@ -15,6 +15,7 @@ from edgectl.errors import EdgectlError
 
 VERBS = {
     "check": "Check a site file and its device profiles.",
+    "profile": "List, show and check device profiles.",
     "run": "Run the control loop for one site until stopped.",
     "top": "Watch a running controller in the terminal.",
     "bench": "Measure the scan and the kernel on this machine.",

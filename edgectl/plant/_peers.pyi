@@ -22,3 +22,6 @@ def floor_run(
     period_ns: int,
     periods: int,
 ) -> tuple[int, int]: ...
+def blocking_run(
+    contexts: NDArray[np.uint64], read_registers: int, count: int, duration_ns: int
+) -> tuple[int, int]: ...

@@ -24,7 +24,7 @@ class Section(BaseModel):
 class DeviceSection(Section):
     """What the device is, and how far this file has been proved."""
 
-    class_: Literal["meter", "inverter", "storage", "battery", "io", "flexible"] = Field(
+    class_: Literal["meter", "inverter", "storage", "battery", "ups", "io", "flexible"] = Field(
         alias="class",
         description="The class says what a site may use the device for.",
         examples=["meter"],

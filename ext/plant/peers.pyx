@@ -54,6 +54,8 @@ cdef extern from "sys/epoll.h" nogil:
     int epoll_ctl(int epoll, int operation, int fd, epoll_event* event)
     int epoll_wait(int epoll, epoll_event* events, int maximum, int timeout_ms)
 
+ctypedef int (*ReadRegisters)(void*, int, int, uint16_t*) noexcept nogil
+
 cdef enum:
     DESCRIPTORS_MAX = 8192       # a descriptor is its place in the table
     EVENTS_MAX = 256             # taken from one wait
@@ -457,3 +459,33 @@ def floor_run(int32_t[::1] sockets not None, const uint8_t[::1] request not None
         close(client.epoll)
         free(client.left)
         free(client.fill)
+
+
+def blocking_run(const uint64_t[::1] contexts not None, uint64_t read_registers, int32_t count,
+                 int64_t duration_ns):
+    """Ask over contexts of a blocking client library, one after the other, as C would.
+
+    contexts        addresses of connected contexts
+    read_registers  address of int (*)(context, address, count, uint16_t *)
+    count           registers of each read
+    duration_ns     no new turn over all contexts is begun after this
+
+    Returns (transactions, CPU ns of this thread). Raises OSError when a read fails.
+    """
+    cdef ReadRegisters read_block = <ReadRegisters> <void*> read_registers
+    cdef uint16_t words[125]
+    cdef int64_t cpu_ns, end_ns, transactions = 0
+    cdef Py_ssize_t at
+    cdef bint failed = not 0 < count <= 125
+
+    with nogil:
+        end_ns = clock_ns(CLOCK_MONOTONIC) + duration_ns
+        cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        while not failed and clock_ns(CLOCK_MONOTONIC) < end_ns:
+            for at in range(contexts.shape[0]):
+                failed |= read_block(<void*> contexts[at], 0, count, words) != count
+                transactions += 1
+        cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns
+    if failed:
+        raise OSError(f"a device did not answer {count} registers to the blocking client")
+    return transactions, cpu_ns

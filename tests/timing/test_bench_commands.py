@@ -47,6 +47,30 @@ def test_bench_kernel_prints_the_time_of_one_scan() -> None:
     assert 0.0 < figures["exec_us"]["p50"] <= figures["exec_us"]["p99"]
 
 
+@pytest.mark.parametrize("extra", [[], ["--together"]], ids=["apart", "together"])
+def test_bench_fieldbus_holds_us_against_every_client_there_is(extra: list[str]) -> None:
+    figures = bench("fieldbus", "--connections", "5", "--seconds", "0.9", *extra)
+    clients = {"edgectl", "floor", "libmodbus", "pymodbus"}
+    assert figures["cpu_us_per_transaction"].keys() == clients
+    assert figures["transactions_per_s"].keys() == clients
+    assert figures["ratios"].keys() == clients - {"edgectl"}
+    missing = {line.split(":")[0] for line in figures["skipped"]}
+    for client in clients:
+        for name in ("cpu_us_per_transaction", "transactions_per_s"):
+            assert (figures[name][client] is None) == (client in missing)
+    for client, ratio in figures["ratios"].items():
+        assert (ratio is None) == (client in missing)
+    assert figures["ratios"]["floor"] > 0.5
+    assert figures["ratios"]["pymodbus"] < 0.7
+
+
+@pytest.mark.slow
+def test_the_field_bus_costs_little_more_than_the_floor_and_less_than_libmodbus() -> None:
+    figures = bench("fieldbus", "--connections", "20")
+    assert figures["ratios"]["floor"] <= 1.3
+    assert figures["ratios"]["libmodbus"] is None or figures["ratios"]["libmodbus"] <= 0.8
+
+
 @pytest.mark.slow
 def test_one_scan_of_2000_tags_and_100_interlocks_takes_under_50_us() -> None:
     assert bench("kernel", "--tags", "2000", "--interlocks", "100")["exec_us"]["p50"] <= 50.0

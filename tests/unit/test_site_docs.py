@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from edgectl.profiles import load_profile, profile_names
 from edgectl.profiles import schema as profile_schema
 from edgectl.profiles.units import UNITS
 from edgectl.site_model import bounds
@@ -45,3 +46,17 @@ def test_actions_units_points_and_bounds_are_documented(root: Path) -> None:
     wanted += [name for name in vars(bounds) if name.endswith("_MAX")]
     assert [each for each in wanted if each not in site] == []
     assert [unit for unit in UNITS if f"`{unit}`" not in profiles] == []
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_table_of_profiles_says_what_the_files_say(root: Path, name: str) -> None:
+    lines = (root / "docs" / "profiles.md").read_text(encoding="utf-8").split("\n")
+    (row,) = [line for line in lines if line.startswith(f"| `{name}` |")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    profile = load_profile(name)
+    _, _, verified, points, commands, identity, source = cells
+    assert (verified, points) == (profile.verified, str(len(profile.points)))
+    assert commands == (", ".join(f"`{each.name}`" for each in profile.commands) or "none")
+    assert identity.startswith("none: ") == (not profile.probes)
+    assert identity.removeprefix("none: ") == profile.identity_none or profile.probes
+    assert source == profile.source
