@@ -4,12 +4,10 @@ from types import SimpleNamespace
 from typing import cast
 
 from edgectl.profiles import load_profile
-from edgectl.site_model import Site
+from edgectl.site_model import Device, Site
 
 
 def one_device(name: str) -> Site:
     """A site whose only device has this profile."""
-    device = SimpleNamespace(
-        id="DEV", profile=load_profile(name), host="127.0.0.1", port=502, unit=1, counted=True
-    )
+    device = Device("DEV", load_profile(name), "127.0.0.1", 502, 1, True, None)
     return cast("Site", SimpleNamespace(devices=[device]))

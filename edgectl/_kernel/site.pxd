@@ -8,7 +8,6 @@ cdef struct ScanRow:
     int64_t default_mg_per_kwh   # zone's higher default, when the carbon feed is lost
     int64_t pv_mg_per_kwh
     int64_t initial_stock_mg_per_kwh
-    int32_t overruns_to_safe     # overrunning scans in a row that lead to the safe state
     int32_t loads                # metered loads: IT buses first, then auxiliaries
     int32_t it_loads
     int32_t local_reset_point    # push-button input; -1: none

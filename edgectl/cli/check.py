@@ -14,7 +14,7 @@ from edgectl.cli.check_advice import advice
 from edgectl.errors import FileError
 from edgectl.profiles import Profile
 from edgectl.profiles.units import KELVIN_OF_0_DEGC, unit_text
-from edgectl.site_model import Cause, Device, Interlock, KernelTables, Site, compile_tables
+from edgectl.site_model import Cause, Interlock, KernelTables, Site, compile_tables
 from edgectl.site_model.load import load_site
 from edgectl.site_model.tables_control import ordered_loads
 
@@ -133,17 +133,13 @@ def _devices(site: Site) -> Table:
             device.id,
             profile.name,
             Text(profile.verified, style=STYLES[profile.verified]),
-            _address(device),
+            device.address,
             str(len(profile.points)),
             f"{requests}/{registers}",
             str(len(profile.blocks) - requests or ""),
             str(len(profile.commands) or ""),
         )
     return table
-
-
-def _address(device: Device) -> str:
-    return f"{device.host}:{device.port}/{device.unit}"
 
 
 def _megawatt(value_w: float) -> str:
@@ -300,7 +296,7 @@ def summary(site: Site, tables: KernelTables) -> dict[str, Any]:
                 "id": each.id,
                 "profile": each.profile.name,
                 "verified": each.profile.verified,
-                "address": _address(each),
+                "address": each.address,
                 "points": len(each.profile.points),
                 "requests_per_scan": reads_each_scan(each.profile)[0],
                 "registers_per_scan": reads_each_scan(each.profile)[1],

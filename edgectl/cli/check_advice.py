@@ -30,9 +30,9 @@ def _profiles(site: Site) -> Iterator[str]:
 
 def _bus(site: Site) -> Iterator[str]:
     """Links on which a scan's reads leave little time for each reply."""
-    links: dict[tuple[str, int], list[str]] = {}
+    links: dict[str, list[str]] = {}
     for device in site.devices:
-        links.setdefault((device.host, device.port), []).append(device.id)
+        links.setdefault(device.link, []).append(device.id)
     busiest, most = "", 0
     for ids in links.values():
         profiles = [site.device(each).profile for each in ids]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from edgectl.errors import Problem, ProfileError
 from edgectl.profiles import INT64_MAX, Point, Probe, Profile, load_profile, profile_names
+from edgectl.profiles.numbers import version_text
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -129,6 +130,16 @@ def _table(columns: Sequence[str], title: str = "") -> Table:
     return table
 
 
+def firmware_text(profile: Profile) -> str:
+    """Versions that the map holds for, and what else the file says of them."""
+    if profile.firmware is None:
+        return profile.firmware_note or "nothing is known of versions"
+    ranges = (
+        f"{version_text(low)} up to {version_text(high)}" for low, high in profile.firmware.ranges
+    )
+    return f"{', '.join(ranges)}, read at {profile.firmware.address}; others are never written"
+
+
 def heading(profile: Profile) -> Text:
     """What the file says about itself and how it talks to the device."""
     order = "low word first" if profile.low_first else "high word first"
@@ -136,7 +147,7 @@ def heading(profile: Profile) -> Text:
     lines = [
         f"{profile.vendor}: {', '.join(profile.models)}; {profile.device_class}\n",
         f"source    {profile.source}\n",
-        f"firmware  {profile.firmware}\n" if profile.firmware else "",
+        f"firmware  {firmware_text(profile)}\n",
         f"modbus    units {', '.join(map(str, profile.units))}; {order}; "
         f"at most {profile.max_registers} registers, gaps {gaps}; "
         f"timeout {profile.timeout_ns // NS_PER_MS} ms\n",

@@ -131,9 +131,7 @@ class Session:
 
     def _identity_error(self, refused: list[Any]) -> IdentityError:
         named = ", ".join(
-            f"{device['id']} at {device['host']}:{device['port']} unit {device['unit']} "
-            f"is no {device['profile']}"
-            for device in refused
+            f"{device['id']} at {device['address']} is no {device['profile']}" for device in refused
         )
         return IdentityError(
             where=str(self.site.path),

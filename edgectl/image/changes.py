@@ -101,7 +101,7 @@ class Changes:
             self.devices, before["links"], snapshot["links"], snapshot["device_age_ns"],
             strict=True,
         ):  # fmt: skip
-            where = {name: spec.get(name) for name in ("host", "port", "unit")}
+            where = {"address": spec.get("address")}
             fields = {"device": spec["id"], "scan": scan, **where}
             was, state = (
                 device_state(each, int(image["record"]["time_ns"]), self.period_ns)

@@ -74,7 +74,6 @@ NEUTRAL: dict[str, dict[str, Any]] = {
     "ScanRow": {
         "period_ns": 100_000_000,
         "lead_ns": 60_000_000,
-        "overruns_to_safe": 3,
         "local_reset_point": -1,
         "open_request_output": -1,
     },

@@ -3,10 +3,24 @@
 import math
 from fractions import Fraction
 
-from edgectl.profiles.model import INT64_MAX, Command, Point, Probe, Profile
-from edgectl.profiles.numbers import FUNCTIONS, WORDS, rational, raw_range, split_layout, words_of
+from edgectl.profiles.model import INT64_MAX, Command, Firmware, Point, Probe, Profile
+from edgectl.profiles.numbers import (
+    FUNCTIONS,
+    WORDS,
+    rational,
+    raw_range,
+    split_layout,
+    version_key,
+    words_of,
+)
 from edgectl.profiles.read_plan import read_plan
-from edgectl.profiles.schema import CommandSection, IdentitySection, PointSection, ProfileFile
+from edgectl.profiles.schema import (
+    CommandSection,
+    FirmwareSection,
+    IdentitySection,
+    PointSection,
+    ProfileFile,
+)
 from edgectl.profiles.units import UNITS
 
 NS_PER_MS = 1_000_000
@@ -26,7 +40,8 @@ def build_profile(name: str, sha256: str, file: ProfileFile) -> Profile:
         models=tuple(device.models),
         source=device.source,
         verified=device.verified,
-        firmware=device.firmware or "",
+        firmware=_firmware(file.firmware),
+        firmware_note=device.firmware_note or "",
         identity_none=device.identity_none or "",
         low_first=low_first,
         timeout_ns=modbus.timeout_ms * NS_PER_MS,
@@ -115,6 +130,19 @@ def _probe(row: IdentitySection) -> Probe:
     )
 
 
+def _firmware(row: FirmwareSection | None) -> Firmware | None:
+    if row is None:
+        return None
+    return Firmware(
+        function=FUNCTIONS[row.table],
+        address=row.address,
+        count=row.count,
+        decode=row.decode,
+        ranges=tuple((version_key(low), version_key(high)) for low, high in row.ranges),
+        source=row.source,
+    )
+
+
 def _command(row: CommandSection, source: str, low_first: bool) -> Command:
     template: list[int] = []
     value_word, type_name = 0, ""
@@ -151,5 +179,6 @@ def _command(row: CommandSection, source: str, low_first: bool) -> Command:
         readback_none=row.readback.removeprefix("none:").strip() if none else "",
         refresh_ns=row.refresh_ms * NS_PER_MS,
         revert_ns=INT64_MAX if row.revert_ms is None else row.revert_ms * NS_PER_MS,
+        effect_ns=row.effect_ms * NS_PER_MS,
         source=row.source or source,
     )

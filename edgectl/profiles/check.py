@@ -2,9 +2,18 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from edgectl.profiles.build import probe_words
-from edgectl.profiles.numbers import FUNCTIONS, WORDS, rational, split_layout, words_of
+from edgectl.profiles.numbers import (
+    FUNCTIONS,
+    WORDS,
+    rational,
+    split_layout,
+    version_key,
+    version_text,
+    words_of,
+)
 from edgectl.profiles.problems import (
     RANK_REFERENCE,
     RANK_SAFETY,
@@ -17,6 +26,8 @@ from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import UNITS, unit_text
 
 PROBE_WORDS_MAX = 10  # fieldbus.pxd
+FIRMWARE_RANGES_MAX = 4  # fieldbus.pxd
+FIRMWARE_WORDS = {"number": 4, "words": 4, "bytes": 2, "nibbles": 1}  # that fit a version's 64 bits
 PROBE_ALTERNATIVES_MAX = 8  # fieldbus.pxd
 OUTPUT_WORDS_MAX = 16  # process_image.pxd
 ADDRESSES = 0x10000  # MAP 4.4
@@ -33,6 +44,7 @@ def check_profile(report: Report, file: ProfileFile) -> None:
     _check_identity_present(report, file)
     for at, identity in enumerate(file.identity):
         _check_identity(report, ("identity", at), identity)
+    _check_firmware(report, file)
     for at, command in enumerate(file.command):
         _check_layout(report, ("command", at), command, file.modbus.word_order == "low_first")
         _check_command(report, ("command", at), command, file.point)
@@ -248,6 +260,53 @@ def _check_identity(report: Report, path: Path, row: IdentitySection) -> None:
             'For example equals = [[0x5375, 0x6E53]], or text = "SUN2000".',
             RANK_SAFETY,
         )
+
+
+def _check_firmware(report: Report, file: ProfileFile) -> None:
+    """Version ranges that can be met, and a word on versions wherever something is written."""
+    if file.firmware is None:
+        if file.command and not file.device.firmware_note:
+            report.add(
+                ("command", 0),
+                "the profile has commands and says nothing of firmware versions",
+                "Makers move registers between versions; a write would go to another register.",
+                "Add a [firmware] section, or firmware_note under [device] that says why not.",
+                RANK_SAFETY,
+            )
+        return
+    row = file.firmware
+    most = FIRMWARE_WORDS.get(row.decode, PROBE_WORDS_MAX)
+    problem = ""
+    if row.count > most:
+        problem = f"count is {row.count}; decode {row.decode} takes at most {most} registers"
+    elif len(row.ranges) > FIRMWARE_RANGES_MAX:
+        problem = f"{len(row.ranges)} ranges; FIRMWARE_RANGES_MAX is {FIRMWARE_RANGES_MAX}"
+    else:
+        problem = _ranges_problem(row.ranges)
+    if problem:
+        report.add(
+            ("firmware",),
+            problem,
+            "The version decides whether the device may be written to at all.",
+            'For example decode = "words", count = 3, ranges = [["1.3", "2"]].',
+            RANK_SAFETY,
+        )
+
+
+def _ranges_problem(ranges: Sequence[Sequence[str]]) -> str:
+    """What is wrong with version ranges; "" when nothing is."""
+    keys = []
+    for low, high in ranges:
+        try:
+            keys.append((version_key(low), version_key(high)))
+        except ValueError as error:
+            return str(error)
+        if keys[-1][0] >= keys[-1][1]:
+            return f"range {low} up to {high} holds no version"
+    for (_, high), (after, _) in pairwise(sorted(keys)):
+        if after < high:
+            return f"ranges overlap at {version_text(after)}"
+    return ""
 
 
 def _layout_problem(row: CommandSection, low_first: bool) -> str:

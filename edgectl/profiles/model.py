@@ -19,6 +19,22 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Firmware:
+    """Where the version stands, and the versions this map holds for.
+
+    decode  number words bytes nibbles text: FirmwareDecode of fieldbus.pxd
+    ranges  (from, up to) as version keys, the latter excluded
+    """
+
+    function: int
+    address: int
+    count: int
+    decode: str
+    ranges: tuple[tuple[int, int], ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One value. value = raw * scale * 10**sf + offset, in `unit`, sign folded in.
 
@@ -91,6 +107,7 @@ class Command:
     readback_none: str
     refresh_ns: int
     revert_ns: int
+    effect_ns: int
     source: str
 
 
@@ -116,7 +133,8 @@ class Profile:
     models: tuple[str, ...]
     source: str
     verified: str
-    firmware: str
+    firmware: Firmware | None
+    firmware_note: str
     identity_none: str
     low_first: bool
     timeout_ns: int

@@ -16,6 +16,7 @@ WORDS: dict[str, int] = {
 }
 FUNCTIONS: dict[str, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}  # MAP 6.1-6.4
 COMMAND_TYPES = ("u16", "s16", "u32", "s32", "f32", "bit")
+VERSION_PARTS_MAX = 4  # fieldbus.pxd: of 16 bits each, in one 64-bit key
 FLOAT32_MAX = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]  # IEEE 754-2008 3.6
 
 
@@ -68,3 +69,27 @@ def split_layout(entry: str) -> tuple[str, str]:
     if what != "value":
         float(what)
     return type_name, what
+
+
+def version_key(text: str) -> int:
+    """A version as one number that orders as versions do: up to four parts of 16 bits.
+
+    Raises ValueError when it is none, as "1.3.5" is one.
+    """
+    written = text.split(".")
+    parts = [int(part) if part.isascii() and part.isdigit() else -1 for part in written]
+    if len(parts) > VERSION_PARTS_MAX or not all(0 <= part <= 0xFFFF for part in parts):
+        raise ValueError(f"{text!r} is not up to {VERSION_PARTS_MAX} numbers of 0 to 65535")
+    parts += [0] * (VERSION_PARTS_MAX - len(parts))
+    key = 0
+    for part in parts:
+        key = key << 16 | part
+    return key
+
+
+def version_text(key: int) -> str:
+    """The version of a key, without the zeros at its end: "1.3" of the key of 1.3.0.0."""
+    parts = [key >> shift & 0xFFFF for shift in (48, 32, 16, 0)]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return ".".join(str(part) for part in parts)

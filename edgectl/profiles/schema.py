@@ -41,8 +41,9 @@ class DeviceSection(Section):
         description="The operator must know whether anyone has seen this map answer.",
         examples=["paper"],
     )
-    firmware: str | None = Field(
-        default=None, description="Makers move registers between firmware versions."
+    firmware_note: Text | None = Field(
+        default=None,
+        description="What is known of versions where no range is, or why there are none.",
     )
     identity_none: Text | None = Field(
         default=None, description="Without identity the file must say why, and may write nothing."
@@ -56,7 +57,9 @@ class ModbusSection(Section):
         description="The wrong word order turns -221 W into -14 418 kW.", examples=["high_first"]
     )
     timeout_ms: Milliseconds = Field(
-        description="A request without reply must be given up inside the scan.", examples=[60]
+        description="A request without reply is given up after it; its link waits so long, no "
+        "other does.",
+        examples=[60],
     )
     connect_timeout_ms: Milliseconds = Field(
         default=1000, description="Connecting may take longer than a scan; it blocks no one else."
@@ -84,6 +87,30 @@ class ModbusSection(Section):
     units: list[Annotated[int, Field(ge=0, le=255)]] = Field(
         min_length=1, description="Unit ids at which the device answers.", examples=["[1]"]
     )
+
+
+class FirmwareSection(Section):
+    """Where the device shows its firmware version, and for which versions this map holds."""
+
+    table: Literal["holding", "input"] = Field(
+        description="The version is read from registers.", examples=["holding"]
+    )
+    address: Address = Field(description="Address on the wire, from 0.")
+    count: Annotated[int, Field(ge=1, le=10)] = Field(
+        description="Registers that hold the version.", examples=[1]
+    )
+    decode: Literal["number", "words", "bytes", "nibbles", "text"] = Field(
+        description="How the registers make a version: one number, one part a register or a byte, "
+        "x.y.zz in half bytes and a byte, or the numbers in a text.",
+        examples=["nibbles"],
+    )
+    ranges: list[Annotated[list[Text], Field(min_length=2, max_length=2)]] = Field(
+        min_length=1,
+        description="From and up to, without the latter. Outside of them the device is read and "
+        "never written: makers move registers between versions.",
+        examples=['[["1.3", "2"]]'],
+    )
+    source: Text = Field(description="A version nobody can look up excludes nothing.")
 
 
 class IdentitySection(Section):
@@ -192,6 +219,9 @@ class CommandSection(Section):
     revert_ms: Milliseconds | None = Field(
         default=None, description="The device falls back on its own after so long in silence."
     )
+    effect_ms: Milliseconds = Field(
+        default=2000, description="The whole effect shows at a meter within this time."
+    )
     source: Text | None = Field(
         default=None, description="Where this register is documented, when not as the device."
     )
@@ -208,5 +238,8 @@ class ProfileFile(Section):
     device: DeviceSection = Field(description="What the device is.")
     modbus: ModbusSection = Field(description="How to talk to it.")
     identity: list[IdentitySection] = Field(default=[], description="How to know it.")
+    firmware: FirmwareSection | None = Field(
+        default=None, description="For which firmware the map holds."
+    )
     point: list[PointSection] = Field(min_length=1, description="What it measures.")
     command: list[CommandSection] = Field(default=[], description="What may be written.")

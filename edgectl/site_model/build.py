@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from edgectl.site_model.check_bus import slowed
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import (
     Battery,
@@ -10,13 +11,14 @@ from edgectl.site_model.model import (
     Flexible,
     Grid,
     Interlock,
+    Line,
     Load,
     Mqtt,
     Pv,
     Scan,
     Site,
 )
-from edgectl.site_model.schema import BatteryEntry, SiteFile
+from edgectl.site_model.schema import BatteryEntry, LineEntry, SiteFile
 
 NS_PER_MS = 1_000_000
 
@@ -38,10 +40,10 @@ def build_site(
         scan=Scan(
             file.scan.period_ms * NS_PER_MS,
             file.scan.read_lead_ms * NS_PER_MS,
-            file.scan.overruns_to_safe,
         ),
         journal_minutes=file.journal.minutes,
         arm=file.controller.arm,
+        proofs=path.parent / file.controller.proofs if file.controller.proofs else None,
         grid=Grid(**file.grid.model_dump()),
         carbon=Carbon(**carbon.model_dump()),
         meter_hold_ns=metering.hold_ms * NS_PER_MS,
@@ -69,14 +71,28 @@ def build_site(
 
 
 def _devices(context: Context) -> tuple[Device, ...]:
-    """Devices with the same host and port together, in the order of first mention."""
-    links: dict[tuple[str, int], list[Device]] = {}
+    """Devices on the same link together, in the order of first mention."""
+    lines = {each.id: _line(each) for each in context.file.line}
+    links: dict[str, list[Device]] = {}
     for each in context.file.device:
         device = Device(
-            each.id, context.profiles[each.id], each.host, each.port, each.unit, each.counted
+            each.id,
+            slowed(context.profiles[each.id], each),
+            each.host or "",
+            each.port or 0,
+            each.unit,
+            each.counted,
+            lines[each.line] if each.line else None,
         )
-        links.setdefault((each.host, each.port), []).append(device)
+        links.setdefault(device.link, []).append(device)
     return tuple(device for devices in links.values() for device in devices)
+
+
+def _line(entry: LineEntry) -> Line:
+    fields = entry.model_dump()
+    fields["latency_ns"] = fields.pop("latency_ms") * NS_PER_MS
+    fields["turnaround_ns"] = fields.pop("turnaround_ms") * NS_PER_MS
+    return Line(**fields)
 
 
 def _battery(context: Context, entry: BatteryEntry) -> Battery:
@@ -84,6 +100,7 @@ def _battery(context: Context, entry: BatteryEntry) -> Battery:
     fields = entry.model_dump()
     fields["refresh_ns"] = fields.pop("refresh_ms") * NS_PER_MS
     fields["dwell_ns"] = fields.pop("dwell_ms") * NS_PER_MS
+    fields["stop_budget_ns"] = fields.pop("stop_budget_ms") * NS_PER_MS
     if entry.readback is None:
         device_id, _, name = entry.command.partition(".")
         point = context.profiles[device_id].command(name).readback

@@ -9,7 +9,7 @@ from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import DISCRETE, SUFFIXES, UNITS, unit_text
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Cause
-from edgectl.site_model.schema import CauseEntry, EffectEntry
+from edgectl.site_model.schema_interlock import CauseEntry, EffectEntry
 
 _THRESHOLD = re.compile(r"^(above|below|reset_below|reset_above)(?:_([a-z_]+))?$")
 _FORMS = "above, below, equals, not_equals, limit or bad"

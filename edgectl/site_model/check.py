@@ -1,13 +1,12 @@
 """What a site file must not contain, beyond its form: names, units, relations, bounds."""
 
-from ipaddress import AddressValueError, IPv4Address
-
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE
 from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import unit_text
 from edgectl.site_model import bounds
+from edgectl.site_model.check_bus import check_bus, link_of
 from edgectl.site_model.context import Context
-from edgectl.site_model.schema import BatteryEntry, DeviceEntry
+from edgectl.site_model.schema import BatteryEntry
 from edgectl.site_model.tags import SITE, internal_points
 
 NS_PER_MS = 1_000_000
@@ -17,9 +16,7 @@ def check_site(context: Context) -> None:
     """Report every problem outside the interlocks."""
     _check_scan(context)
     _check_ids(context)
-    _check_addresses(context)
-    for at, device in enumerate(context.file.device):
-        _check_device(context, at, device)
+    check_bus(context)
     _check_grid_and_carbon(context)
     _check_loads_and_pv(context)
     for at, battery in enumerate(context.file.battery):
@@ -71,70 +68,6 @@ def _check_ids(context: Context) -> None:
                     RANK_REFERENCE,
                 )
             seen.setdefault(own, f"a {section}")
-
-
-def _check_addresses(context: Context) -> None:
-    seen: dict[tuple[str, int, int], str] = {}
-    for at, device in enumerate(context.file.device):
-        try:
-            IPv4Address(device.host)
-        except AddressValueError:
-            context.add(
-                context.path("device", at, "host"),
-                f"host is {device.host!r}; it must be an IPv4 address",
-                "A name server that hangs must never hold up the bus.",
-                'For example "192.168.10.21".',
-                RANK_VALUE,
-            )
-        key = (device.host, device.port, device.unit)
-        if key in seen:
-            context.add(
-                context.path("device", at, "unit"),
-                f"{device.id} and {seen[key]} are both unit {device.unit} at "
-                f"{device.host}:{device.port}",
-                "One of them is not the device that its profile describes.",
-                "Correct host, port or unit of one of them.",
-                RANK_REFERENCE,
-            )
-        seen.setdefault(key, device.id)
-
-
-def _check_device(context: Context, at: int, device: DeviceEntry) -> None:
-    profile = context.profiles.get(device.id)
-    if profile is None:
-        return
-    period_ms = context.file.scan.period_ms
-    where = context.path("device", at, "profile")
-    timeout_ms = profile.timeout_ns // NS_PER_MS
-    if timeout_ms >= period_ms:
-        context.add(
-            where,
-            f"timeout_ms of {profile.name} is {timeout_ms} ms; the scan period is {period_ms} ms",
-            "A request given up later than the next scan starts would make every scan late.",
-            "Use a timeout under the period, or a slower scan.",
-            RANK_SAFETY,
-        )
-    if device.unit not in profile.units:
-        context.add(
-            context.path("device", at, "unit"),
-            f"unit is {device.unit}; {profile.name} answers at {list(profile.units)}",
-            "A device asked by the wrong unit id stays silent, or a neighbour answers.",
-            "Correct the unit, or add it to the profile once a device has answered there.",
-            RANK_VALUE,
-        )
-    for point in profile.points:
-        between_ms = point.every * period_ms
-        shortest = min(point.stale_after_ns, point.frozen_after_ns) // NS_PER_MS
-        if shortest <= between_ms:
-            context.add(
-                where,
-                f"{point.name} of {profile.name} is read every {between_ms} ms and is stale or "
-                f"frozen after {shortest} ms",
-                "It would be bad before its next reading arrives, every time.",
-                f"Raise stale_after_ms and frozen_after_ms over {between_ms} ms, or read more "
-                "often.",
-                RANK_VALUE,
-            )
 
 
 def _less(
@@ -211,6 +144,8 @@ def _check_battery(context: Context, at: int, battery: BatteryEntry) -> None:
     context.need_command((*path, "command"), battery.command, "W")
     if battery.readback is not None:
         context.need_point((*path, "readback"), battery.readback, "W")
+    if battery.proof_meter is not None:
+        _check_proof_meter(context, at, battery)
     _less(
         context,
         path,
@@ -251,6 +186,22 @@ def _check_battery(context: Context, at: int, battery: BatteryEntry) -> None:
             f"{battery.command} is already the command of another battery",
             "Two setpoints would be written over each other, scan by scan.",
             "Give each battery its own converter.",
+            RANK_SAFETY,
+        )
+
+
+def _check_proof_meter(context: Context, at: int, battery: BatteryEntry) -> None:
+    """Another device than the one that is commanded, or it proves nothing."""
+    tag = battery.proof_meter or ""
+    path = context.path("battery", at, "proof_meter")
+    context.need_point(path, tag, "W")
+    owner = tag.partition(".")[0]
+    if owner in {each.partition(".")[0] for each in (battery.command, battery.power)}:
+        context.add(
+            path,
+            f"proof_meter is of {owner}, which is commanded or measures the battery itself",
+            "A converter that does not do what it says would prove itself right.",
+            "Name the meter of the battery's feeder, or leave proof_meter out.",
             RANK_SAFETY,
         )
 
@@ -326,7 +277,7 @@ def _check_bounds(context: Context) -> None:
     effects = sum(len(each.effects or [0]) for each in file.interlock)
     counts = (
         ("device", "DEVICES_MAX", len(file.device)),
-        ("device", "LINKS_MAX", len({(each.host, each.port) for each in file.device})),
+        ("device", "LINKS_MAX", len({link_of(each) for each in file.device})),
         ("device", "POINTS_MAX", sum(len(p.points) for p in profiles) + len(internal)),
         ("device", "BLOCKS_MAX", sum(len(p.blocks) for p in profiles)),
         ("device", "OUTPUTS_MAX", sum(len(p.commands) for p in profiles)),

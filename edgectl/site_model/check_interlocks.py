@@ -11,7 +11,7 @@ from edgectl.profiles.toml_text import Path
 from edgectl.site_model.causes import limit_threshold, read_cause
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Cause, Effect, Interlock
-from edgectl.site_model.schema import CauseEntry, EffectEntry, InterlockEntry
+from edgectl.site_model.schema_interlock import CauseEntry, EffectEntry, InterlockEntry
 
 ACTIONS = {each.name.removeprefix("EFFECT_").lower(): int(each) for each in EffectNumber}
 STORAGE_ACTIONS = (

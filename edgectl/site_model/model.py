@@ -12,7 +12,6 @@ class Scan:
 
     period_ns: int
     lead_ns: int
-    overruns_to_safe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,33 @@ class Carbon:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One serial line. latency_ns: of the adapter; turnaround_ns: over the 3.5 characters."""
+
+    id: str
+    port: str
+    baud: int
+    parity: str
+    stop_bits: int
+    latency_ns: int
+    turnaround_ns: int
+    rs485: bool
+
+    @property
+    def char_ns(self) -> int:
+        """Time of one character: start, 8 data, parity if any, stop bits."""
+        bits = 9 + (self.parity != "none") + self.stop_bits
+        return -(-bits * 1_000_000_000 // self.baud)
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
-    """One unit id at one address, with its register map."""
+    """One unit id at one address or on one serial line, with its register map.
+
+    profile  its read plan is this device's own: every_scans of the site is in it
+    host     "" on a serial line
+    port     0 on a serial line
+    """
 
     id: str
     profile: Profile
@@ -48,6 +72,17 @@ class Device:
     port: int
     unit: int
     counted: bool
+    line: Line | None
+
+    @property
+    def link(self) -> str:
+        """The connection it shares with the other units there."""
+        return self.line.id if self.line else f"{self.host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """Where it answers, as a person reads it."""
+        return f"{self.link}/{self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +116,8 @@ class Battery:
     soc: str
     command: str
     readback: str | None
+    proof_meter: str | None
+    stop_budget_ns: int
     charge_rating_w: float
     discharge_rating_w: float
     capacity_j: float
@@ -164,7 +201,10 @@ class Mqtt:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A whole site. devices are in bus order: those that share a host and port together."""
+    """A whole site. devices are in bus order: those that share a link together.
+
+    proofs  path of the record of what was proved on the plant, None without
+    """
 
     path: Path
     sha256: str
@@ -176,6 +216,7 @@ class Site:
     scan: Scan
     journal_minutes: int
     arm: str
+    proofs: Path | None
     grid: Grid
     carbon: Carbon
     meter_hold_ns: int

@@ -1,20 +1,22 @@
 """The form of a site file, as pydantic models; descriptions double as error reasons."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
-
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9-]{0,31}$")]
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9-]{0,31}\.[a-z][a-z0-9_]{0,47}$")]
-Watts = Annotated[float, Field(ge=0, le=1e10)]
-PositiveWatts = Annotated[float, Field(gt=0, le=1e10)]
-Milliseconds = Annotated[int, Field(ge=1, le=86_400_000)]
-Delay = Annotated[int, Field(ge=0, le=86_400_000)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
-Efficiency = Annotated[float, Field(gt=0, le=1)]
-Intensity = Annotated[float, Field(ge=0, le=5000)]
+from edgectl.site_model.schema_interlock import InterlockEntry
+from edgectl.site_model.schema_types import (
+    Delay,
+    Efficiency,
+    Id,
+    Intensity,
+    Milliseconds,
+    PositiveWatts,
+    Ratio,
+    Tag,
+    Watts,
+)
 
 
 class SiteSection(Section):
@@ -41,15 +43,12 @@ class ScanSection(Section):
     """[scan]: the controller's cadence."""
 
     period_ms: Annotated[int, Field(ge=5, le=10_000)] = Field(
-        description="Every trip takes at most two periods; every device must answer within one.",
+        description="Every trip takes at most two periods after the value that causes it.",
         examples=[100],
     )
     read_lead_ms: Annotated[int, Field(ge=1)] = Field(
         description="The bus starts reading this long before each scan, so its data is fresh.",
         examples=[60],
-    )
-    overruns_to_safe: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=3, description="So many overrunning scans in a row lead to the safe state."
     )
 
 
@@ -70,6 +69,12 @@ class ControllerSection(Section):
         default="operator",
         description="Who allows the first write after start: nobody has to, or an operator.",
         examples=["operator"],
+    )
+    proofs: Text | None = Field(
+        default=None,
+        description="The record of what was proved on the plant: without a proven stop time no "
+        "battery is commanded.",
+        examples=["demo.proofs.toml"],
     )
 
 
@@ -131,26 +136,69 @@ class MeteringSection(Section):
     )
 
 
+class LineEntry(Section):
+    """[[line]]: one serial line with Modbus RTU on it."""
+
+    id: Id = Field(description="Devices name their line by it.", examples=["RS485-1"])
+    port: Text = Field(
+        description="The port; a path by id does not change when adapters are plugged elsewhere.",
+        examples=["/dev/serial/by-id/usb-FTDI_USB-RS485_A1B2-if00-port0"],
+    )
+    baud: Annotated[int, Field(ge=300, le=4_000_000)] = Field(
+        description="A wrong speed makes every reply noise.", examples=[19200]
+    )
+    parity: Literal["even", "odd", "none"] = Field(
+        description="Even is the standard's own (MSL 2.5.1).", examples=["even"]
+    )
+    stop_bits: Literal[1, 2] = Field(
+        description="One with parity, two without, says the standard; many devices differ.",
+        examples=[1],
+    )
+    latency_ms: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=5,
+        description="How late the adapter hands over what it received; USB adapters gather.",
+    )
+    turnaround_ms: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=0, description="Silence kept before each request, over the 3.5 characters."
+    )
+    rs485: bool = Field(
+        default=False, description="The port's driver switches direction; most adapters do."
+    )
+
+
 class DeviceEntry(Section):
-    """[[device]]: one unit id at one address."""
+    """[[device]]: one unit id at one address, or on one serial line."""
 
     id: Id = Field(description="Tags start with it: GRID-01.active_power.", examples=["GRID-01"])
     profile: Text = Field(
         description="The register map; a shipped one, or a path ending in .toml beside this file.",
         examples=["meter/abb-b23"],
     )
-    host: Text = Field(
+    host: Text | None = Field(
+        default=None,
         description="An IPv4 address: no name is looked up while the plant is running.",
         examples=["192.168.10.21"],
     )
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(
-        description="TCP port; 502 is Modbus's own.", examples=[502]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="TCP port; 502 is Modbus's own.", examples=[502]
+    )
+    line: Id | None = Field(
+        default=None, description="The serial line it is on, in place of host and port."
     )
     unit: Annotated[int, Field(ge=0, le=255)] = Field(
         description="Unit id behind the address.", examples=[1]
     )
     counted: bool = Field(
         default=True, description="Whether it counts in the figures of scan health."
+    )
+    every_scans: Annotated[int, Field(ge=1, le=36_000)] = Field(
+        default=1,
+        description="Slow class: all its reads this many times further apart than the profile has.",
+    )
+    stale_after_ms: Milliseconds | None = Field(
+        default=None,
+        description="Age at which its values are bad, where the profile's is too short for this "
+        "line.",
     )
 
 
@@ -203,6 +251,16 @@ class BatteryEntry(Section):
     )
     readback: Tag | None = Field(
         default=None, description="Where the device shows the setpoint it took."
+    )
+    proof_meter: Tag | None = Field(
+        default=None,
+        description="Another meter on the battery's feeder: what the converter says of itself "
+        "proves nothing.",
+        examples=["MTR-B1.active_power"],
+    )
+    stop_budget_ms: Milliseconds = Field(
+        description="The battery must have stopped so long after the controller falls silent.",
+        examples=[10_000],
     )
     charge_rating_w: PositiveWatts = Field(
         description="No setpoint goes above it.", examples=[10_000_000]
@@ -303,107 +361,6 @@ class MqttSection(Section):
     )
 
 
-class LockoutEntry(Section):
-    """lockout: a row that trips again and again asks for a person."""
-
-    trips: Annotated[int, Field(ge=2, le=1000)] = Field(
-        description="So many trips within the window turn auto into operator.", examples=[3]
-    )
-    window_s: Annotated[int, Field(ge=1, le=604_800)] = Field(
-        description="The window in which they are counted.", examples=[3600]
-    )
-
-
-class CauseEntry(Section):
-    """cause: a tag and one condition; the condition's keys carry the tag's unit."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
-
-    tag: Tag = Field(
-        description="What the interlock looks at.", examples=["BMS-01.cell_temperature_max"]
-    )
-    equals: Annotated[int, Field(strict=True)] | None = Field(
-        default=None, description="True while the state is this number."
-    )
-    not_equals: Annotated[int, Field(strict=True)] | None = Field(
-        default=None, description="True while the state is another number."
-    )
-    limit: Literal[True] | None = Field(
-        default=None, description="Clamps the asset to the tag's value."
-    )
-    bad: Literal[True] | None = Field(default=None, description="True while the quality is bad.")
-
-    @property
-    def thresholds(self) -> dict[str, Any]:
-        """Keys that carry a unit, above_w and the like, as written."""
-        return dict(self.model_extra or {})
-
-
-class EffectEntry(Section):
-    """effect: what is done, and to which asset."""
-
-    action: str = Field(
-        description="What the interlock does when it trips.", examples=["inhibit_charge"]
-    )
-    asset: str | None = Field(
-        default=None, description="The battery it acts on; all of them when left out."
-    )
-
-
-class InterlockEntry(Section):
-    """[[interlock]]: one row of the cause-and-effect table."""
-
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$")] = Field(
-        description="Alarms, reports and resets name the row by it.", examples=["IL-BESS-003"]
-    )
-    title: Text = Field(
-        description="What an operator reads at three in the morning.",
-        examples=["Stop charging before import reaches the main fuse"],
-    )
-    group: Text = Field(description="First-out is recorded per group.", examples=["BESS-01"])
-    priority: Literal["low", "medium", "high", "critical"] = Field(
-        description="The alarm's priority (ISA-18.2).", examples=["high"]
-    )
-    on_bad_quality: Literal["trip", "hold"] = Field(
-        description="There is no default: a wrong guess either stops the plant or hides a danger.",
-        examples=["trip"],
-    )
-    vote: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*oo[1-9][0-9]*$")] | None = Field(
-        default=None, description="MooN: M of the N causes must be true.", examples=["2oo3"]
-    )
-    on_delay_ms: Delay = Field(
-        description="The cause must hold so long before it trips.", examples=[0]
-    )
-    off_delay_ms: Delay = Field(
-        description="The cause must be gone so long before it clears.", examples=[0]
-    )
-    reset: Literal["auto", "operator", "local", "restart"] = Field(
-        description="Who may clear the latch.", examples=["operator"]
-    )
-    lockout: LockoutEntry | None = Field(
-        default=None, description="How often an auto row may trip before a person must look."
-    )
-    bypass: Literal["never", "authorised"] = Field(
-        description="Whether an authorised person may bypass the row for a limited time.",
-        examples=["never"],
-    )
-    cause: CauseEntry | None = Field(default=None, description="What the row looks at.")
-    causes: list[CauseEntry] | None = Field(
-        default=None, min_length=1, description="Several causes, with a vote."
-    )
-    effect: EffectEntry | None = Field(default=None, description="What the row does.")
-    effects: list[EffectEntry] | None = Field(
-        default=None, min_length=1, description="Several effects."
-    )
-    why: Text = Field(
-        description="A threshold nobody can explain is the one somebody will change.",
-        examples=["Main fuse 1250 A. 780 kW leaves 10 % for inrush: calc note EC-014."],
-    )
-    proof_test: Text = Field(
-        description="An interlock that was never made to trip is a hope.", examples=["FAT-07"]
-    )
-
-
 class SiteFile(Section):
     """A whole site file."""
 
@@ -425,6 +382,7 @@ class SiteFile(Section):
     metering: MeteringSection = Field(
         default_factory=MeteringSection, description="What a lost meter counts as."
     )
+    line: list[LineEntry] = Field(default=[], description="Serial lines.")
     device: list[DeviceEntry] = Field(min_length=1, description="What stands on the bus.")
     load: list[LoadEntry] = Field(min_length=1, description="The metered loads.")
     pv: list[PvEntry] = Field(default=[], description="PV blocks.")

@@ -33,22 +33,21 @@ class Bus:
 def bus_arrays(site: Site) -> Bus:
     """Fill the bus's tables in bus order."""
     profiles = [device.profile for device in site.devices]
-    addresses = list(dict.fromkeys((each.host, each.port) for each in site.devices))
+    names = list(dict.fromkeys(each.link for each in site.devices))
     bus = Bus(
         points=_zeros("PointRow", sum(len(p.points) for p in profiles)),
         blocks=_zeros("BlockRow", sum(len(p.blocks) for p in profiles)),
         outputs=_zeros("OutputRow", sum(len(p.commands) for p in profiles)),
-        links=_zeros("LinkRow", len(addresses)),
+        links=_zeros("LinkRow", len(names)),
         devices=_zeros("BusDeviceRow", len(site.devices)),
         probes=_zeros("ProbeRow", sum(len(p.probes) for p in profiles)),
     )
     filled = {"block": 0, "probe": 0, "output": 0, "point": 0}
     for at, device in enumerate(site.devices):
-        link = addresses.index((device.host, device.port))
-        _fill_device(bus, filled, at, link, device)
-    for at, (host, port) in enumerate(addresses):
-        own = [n for n, each in enumerate(site.devices) if (each.host, each.port) == (host, port)]
-        _fill_link(bus.links[at], host, port, own, [profiles[n] for n in own])
+        _fill_device(bus, filled, at, names.index(device.link), device)
+    for at, name in enumerate(names):
+        own = [n for n, each in enumerate(site.devices) if each.link == name]
+        _fill_link(bus.links[at], own, [site.devices[n] for n in own])
     return bus
 
 
@@ -56,16 +55,17 @@ def _zeros(struct: str, count: int) -> Table:
     return np.zeros(count, dtype=DTYPES[struct])
 
 
-def _fill_link(row: np.void, host: str, port: int, own: list[int], profiles: list[Profile]) -> None:
+def _fill_link(row: np.void, own: list[int], devices: list[Device]) -> None:
     """A link is as slow and as patient as the most demanding of its devices."""
+    profiles = [each.profile for each in devices]
     row["connect_timeout_ns"] = max(each.connect_timeout_ns for each in profiles)
     row["settle_ns"] = max(each.settle_ns for each in profiles)
     row["gap_ns"] = max(each.gap_ns for each in profiles)
     row["timeouts_to_close"] = max(each.timeouts_to_close for each in profiles)
     row["first_device"] = own[0]
     row["devices"] = len(own)
-    row["ipv4"] = int(IPv4Address(host))
-    row["port"] = port
+    row["ipv4"] = int(IPv4Address(devices[0].host))
+    row["port"] = devices[0].port
 
 
 def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: Device) -> None:
@@ -139,6 +139,14 @@ def _fill_point(row: np.void, block: Block, point: Point, low_first: bool) -> No
     row["type"] = PointType[f"TYPE_{point.type.upper()}"]
     row["word_order"] = WordOrder.ORDER_LOW_FIRST if low_first else WordOrder.ORDER_HIGH_FIRST
     row["bit"] = point.bit
+
+
+def point_rows(block: Block, low_first: bool) -> Table:
+    """Rows of a block's points, to decode its reply as the scan does."""
+    rows = _zeros("PointRow", len(block.points))
+    for row, point in zip(rows, block.points, strict=True):
+        _fill_point(row, block, point, low_first)
+    return rows
 
 
 def _fill_probe(row: np.void, probe: Probe) -> None:

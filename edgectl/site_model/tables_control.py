@@ -173,7 +173,6 @@ def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> 
         "default_mg_per_kwh": round(site.carbon.default_g_per_kwh * MG_PER_G),
         "pv_mg_per_kwh": round(site.carbon.pv_g_per_kwh * MG_PER_G),
         "initial_stock_mg_per_kwh": round(site.carbon.initial_stock_g_per_kwh * MG_PER_G),
-        "overruns_to_safe": site.scan.overruns_to_safe,
         "loads": len(loads),
         "it_loads": sum(load.kind == "it" for load in loads),
         "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],

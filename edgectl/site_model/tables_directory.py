@@ -19,7 +19,7 @@ def directory_of(
         {"id": each.id, "kind": each.kind, "power": each.power} for each in ordered_loads(site)
     ]
     batteries = [each.id for each in site.batteries]
-    links = list(dict.fromkeys((each.host, each.port) for each in site.devices))
+    links = list(dict.fromkeys(each.link for each in site.devices))
     return {
         "site": site.id,
         "site_name": site.name,
@@ -36,12 +36,8 @@ def directory_of(
         "outputs": list(output_index),
         "devices": _devices(site),
         "links": [
-            {
-                "host": host,
-                "port": port,
-                "devices": [d.id for d in site.devices if (d.host, d.port) == (host, port)],
-            }
-            for host, port in links
+            {"address": link, "devices": [d.id for d in site.devices if d.link == link]}
+            for link in links
         ],
         "interlocks": [_interlock(each) for each in site.interlocks],
         "groups": group_names(site),
@@ -67,9 +63,7 @@ def _devices(site: Site) -> list[dict[str, Any]]:
             "profile": each.profile.name,
             "profile_sha256": each.profile.sha256,
             "verified": each.profile.verified,
-            "host": each.host,
-            "port": each.port,
-            "unit": each.unit,
+            "address": each.address,
             "counted": each.counted,
         }
         for each in site.devices

@@ -5,6 +5,15 @@ import pytest
 from edgectl.errors import Problem, ProfileError
 from edgectl.profiles import load_profile, parse_profile
 
+FIRMWARE = """[firmware]
+table = "holding"
+address = 900
+count = 1
+decode = "words"
+ranges = [RANGES]
+source = "a page"
+
+"""
 GOOD = """\
 schema = "edgectl.profile/1"
 
@@ -14,6 +23,7 @@ vendor = "Example"
 models = ["EX-1"]
 source = "EX-1 map, rev 2"
 verified = "paper"
+firmware_note = "one version is known"
 
 [modbus]
 word_order = "high_first"
@@ -80,6 +90,17 @@ CASES = {
                     "size = 2", "unknown key size"),
     "near key": ("max_registers = 16", "max_register = 16", "max_register = 16",
                  "unknown key max_register"),
+    "firmware unsaid": ('firmware_note = "one version is known"\n', "", "[[command]]",
+                        "the profile has commands and says nothing of firmware versions"),
+    "firmware overlaps": ("[modbus]", FIRMWARE.replace("RANGES", '["1", "2"], ["1.9", "3"]')
+                          + "[modbus]", "[firmware]", "ranges overlap at 1.9"),
+    "firmware backwards": ("[modbus]", FIRMWARE.replace("RANGES", '["2", "1"]') + "[modbus]",
+                           "[firmware]", "range 2 up to 1 holds no version"),
+    "firmware no number": ("[modbus]", FIRMWARE.replace("RANGES", '["v1", "2"]') + "[modbus]",
+                           "[firmware]", "'v1' is not up to 4 numbers of 0 to 65535"),
+    "firmware too wide": ("[modbus]", FIRMWARE.replace("RANGES", '["1", "2"]')
+                          .replace("count = 1", "count = 5") + "[modbus]", "[firmware]",
+                          "count is 5; decode words takes at most 4 registers"),
     "overlapping points": ("address = 14", "address = 13", "address = 13",
                            "setpoint_seen (s32 at 13) overlaps active_power (s32 at 12)"),
     "straddling point": ("max_registers = 16", "max_registers = 1", "address = 12",

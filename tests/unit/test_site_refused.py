@@ -8,6 +8,15 @@ import pytest
 from edgectl.errors import Problem, SiteFileError
 from edgectl.site_model import load_site, parse_site
 
+LINE = """[[line]]
+id = "RS485-1"
+port = "/dev/ttyS1"
+baud = 19200
+parity = "even"
+stop_bits = 1
+
+"""
+AGAIN = LINE.replace("RS485-1", "RS485-2").replace('"/dev/ttyS1"', "'/dev/ttyS1'")
 GOOD = """\
 schema = "edgectl.site/1"
 
@@ -87,6 +96,7 @@ economy_w = 200_000
 refresh_ms = 1000
 dwell_ms = 60_000
 readback_tolerance_w = 5_000
+stop_budget_ms = 12_000
 charge_efficiency = 0.95
 discharge_efficiency = 0.95
 
@@ -233,10 +243,24 @@ CASES = {
                             "reserve_ratio is 0.2; it must be under ready_ratio, 0.1"),
     "lead over period": ("read_lead_ms = 60", "read_lead_ms = 100", "read_lead_ms",
                          "read_lead_ms is 100 ms; it must be under period_ms, 100 ms"),
-    "timeout over the scan": ("period_ms = 100\nread_lead_ms = 60",
-                              "period_ms = 50\nread_lead_ms = 30",
-                              'profile = "meter/socomec-diris-a14"',
-                              "timeout_ms of meter/socomec-diris-a14 is 60 ms; the scan period "),
+    "line nobody has": ('host = "127.0.0.1"\nport = 15021', 'line = "RS485-1"',
+                        'line = "RS485-1"', "unknown line RS485-1"),
+    "line and host": ('port = 15021', 'port = 15021\nline = "RS485-1"', 'line = "RS485-1"',
+                      "MTR-01 has a line and a host or port"),
+    "no address": ('host = "127.0.0.1"\nport = 15021', "", '[[device]]\nid = "MTR-01"',
+                   "MTR-01 has neither a line nor both host and port"),
+    "twelve bits": ("[grid]", LINE.replace("stop_bits = 1", "stop_bits = 2") + "[grid]",
+                    "stop_bits = 2", "stop_bits is 2 with parity even: 12 bits a character"),
+    "one port, two lines": ("[grid]", LINE + AGAIN + "[grid]",
+                            "ttyS1'", "/dev/ttyS1 is already the port of another line"),
+    "broadcast on a line": ('host = "127.0.0.1"\nport = 15021\nunit = 1',
+                            'line = "RS485-1"\nunit = 0', "unit = 0",
+                            "unit is 0; on a serial line it is 1 to 247"),
+    "slow class, short age": ("port = 15021\nunit = 1", "port = 15021\nunit = 1\nevery_scans = 9",
+                              'profile = "meter/schneider-pm5560"',
+                              "is read every 9000 ms and is stale or frozen after 3000 m"),
+    "proof by the converter": ('soc = "', 'proof_meter = "PCS-01.active_power"\nsoc = "',
+                               "proof_meter", "proof_meter is of PCS-01, which is commanded"),
     "short journal": ("[grid]", "[journal]\nminutes = 5\n\n[grid]", "minutes = 5",
                       "minutes is 5; input should be greater than or equal to 10"),
     "carbon inverted": ("low_g_per_kwh = 300.0", "low_g_per_kwh = 450.0", "low_g_per_kwh",

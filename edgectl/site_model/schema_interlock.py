@@ -1,0 +1,109 @@
+"""The form of an interlock row of the site file, as pydantic models."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from edgectl.profiles.schema import Section, Text
+from edgectl.site_model.schema_types import Delay, Tag
+
+
+class LockoutEntry(Section):
+    """lockout: a row that trips again and again asks for a person."""
+
+    trips: Annotated[int, Field(ge=2, le=1000)] = Field(
+        description="So many trips within the window turn auto into operator.", examples=[3]
+    )
+    window_s: Annotated[int, Field(ge=1, le=604_800)] = Field(
+        description="The window in which they are counted.", examples=[3600]
+    )
+
+
+class CauseEntry(Section):
+    """cause: a tag and one condition; the condition's keys carry the tag's unit."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
+
+    tag: Tag = Field(
+        description="What the interlock looks at.", examples=["BMS-01.cell_temperature_max"]
+    )
+    equals: Annotated[int, Field(strict=True)] | None = Field(
+        default=None, description="True while the state is this number."
+    )
+    not_equals: Annotated[int, Field(strict=True)] | None = Field(
+        default=None, description="True while the state is another number."
+    )
+    limit: Literal[True] | None = Field(
+        default=None, description="Clamps the asset to the tag's value."
+    )
+    bad: Literal[True] | None = Field(default=None, description="True while the quality is bad.")
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """Keys that carry a unit, above_w and the like, as written."""
+        return dict(self.model_extra or {})
+
+
+class EffectEntry(Section):
+    """effect: what is done, and to which asset."""
+
+    action: str = Field(
+        description="What the interlock does when it trips.", examples=["inhibit_charge"]
+    )
+    asset: str | None = Field(
+        default=None, description="The battery it acts on; all of them when left out."
+    )
+
+
+class InterlockEntry(Section):
+    """[[interlock]]: one row of the cause-and-effect table."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$")] = Field(
+        description="Alarms, reports and resets name the row by it.", examples=["IL-BESS-003"]
+    )
+    title: Text = Field(
+        description="What an operator reads at three in the morning.",
+        examples=["Stop charging before import reaches the main fuse"],
+    )
+    group: Text = Field(description="First-out is recorded per group.", examples=["BESS-01"])
+    priority: Literal["low", "medium", "high", "critical"] = Field(
+        description="The alarm's priority (ISA-18.2).", examples=["high"]
+    )
+    on_bad_quality: Literal["trip", "hold"] = Field(
+        description="There is no default: a wrong guess either stops the plant or hides a danger.",
+        examples=["trip"],
+    )
+    vote: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*oo[1-9][0-9]*$")] | None = Field(
+        default=None, description="MooN: M of the N causes must be true.", examples=["2oo3"]
+    )
+    on_delay_ms: Delay = Field(
+        description="The cause must hold so long before it trips.", examples=[0]
+    )
+    off_delay_ms: Delay = Field(
+        description="The cause must be gone so long before it clears.", examples=[0]
+    )
+    reset: Literal["auto", "operator", "local", "restart"] = Field(
+        description="Who may clear the latch.", examples=["operator"]
+    )
+    lockout: LockoutEntry | None = Field(
+        default=None, description="How often an auto row may trip before a person must look."
+    )
+    bypass: Literal["never", "authorised"] = Field(
+        description="Whether an authorised person may bypass the row for a limited time.",
+        examples=["never"],
+    )
+    cause: CauseEntry | None = Field(default=None, description="What the row looks at.")
+    causes: list[CauseEntry] | None = Field(
+        default=None, min_length=1, description="Several causes, with a vote."
+    )
+    effect: EffectEntry | None = Field(default=None, description="What the row does.")
+    effects: list[EffectEntry] | None = Field(
+        default=None, min_length=1, description="Several effects."
+    )
+    why: Text = Field(
+        description="A threshold nobody can explain is the one somebody will change.",
+        examples=["Main fuse 1250 A. 780 kW leaves 10 % for inrush: calc note EC-014."],
+    )
+    proof_test: Text = Field(
+        description="An interlock that was never made to trip is a hope.", examples=["FAT-07"]
+    )
