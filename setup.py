@@ -7,8 +7,9 @@ from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
 
 KERNEL = (
-    "clock", "modbus", "link", "fieldbus", "process_image", "quality", "blocks", "interlock",
-    "dispatch", "commit", "totalizer", "carbon", "journal", "record", "scan", "kernel", "layout",
+    "clock", "modbus", "rtu", "exchange", "link", "fieldbus", "process_image", "quality", "blocks",
+    "interlock", "proof", "dispatch", "commit", "totalizer", "carbon", "journal", "record", "scan",
+    "kernel", "layout",
 )  # fmt: skip
 PLANT = ("equipment", "physics", "simulate", "peers")
 

@@ -28,18 +28,18 @@ cdef bint due(
 
 
 cdef bint may_write(const Dispatch* dispatch, const Image* image, int32_t device) noexcept nogil:
-    """Armed, not a dry run, and the device on the wire is the one the profile describes."""
+    """Armed, not a dry run, and device and firmware are what the profile was written for."""
     return dispatch.armed and not dispatch.dry_run \
-        and load64(&image.links[device].identified) == 1
+        and load64(&image.links[device].writable) == 1
 
 
 cdef void commit_storage(
     Dispatch* dispatch, const StorageRow* row, Storage* storage, Image* image,
     int64_t now_ns) noexcept nogil:
     """Write one battery's setpoint where it is due; re-write a mismatch twice, no more."""
-    cdef bint again = storage.readback_error_w > row.readback_tolerance_w \
-        and storage.rewrites < REWRITES_MAX \
-        and load64(&image.output_buffers[row.output].done) == storage.verified_commit
+    cdef bint again = storage.proof.readback_error_w > row.proof.readback_tolerance_w \
+        and storage.proof.rewrites < REWRITES_MAX \
+        and load64(&image.output_buffers[row.output].done) == storage.proof.verified_commit
     storage.written = False
     if not may_write(dispatch, image, row.device):
         return
@@ -48,7 +48,7 @@ cdef void commit_storage(
         return
     if image_commit(image, row.output, storage.setpoint_w) != OUTPUT_COMMITTED:
         return
-    storage.rewrites += again
+    storage.proof.rewrites += again
     storage.output_w = storage.setpoint_w
     storage.output_ns = now_ns
     storage.written = True

@@ -14,10 +14,10 @@ interlocks permit stands last, after the ramp.
 from libc.math cimport fabs, isfinite
 from libc.stdint cimport int32_t, int64_t
 
-from edgectl._kernel.atomic cimport load64
 from edgectl._kernel.blocks cimport hysteresis_above, hysteresis_below, ramp
 from edgectl._kernel.interlock cimport EFFECT_ALARM, EFFECT_ZERO
-from edgectl._kernel.process_image cimport OutputBuffer, image_set
+from edgectl._kernel.process_image cimport image_set
+from edgectl._kernel.proof cimport proof_measure, window_start
 from edgectl._kernel.quality cimport QUALITY_BAD, QUALITY_GOOD, REASON_NONE, Sample
 
 cdef enum:
@@ -74,51 +74,13 @@ cdef double storage_power_w(
     return minimum(storage.output_w, 0.0)
 
 
-cdef void measure_readback(
-    const StorageRow* row, Storage* storage, const Image* image) noexcept nogil:
-    """Hold the read-back against the last write, once it can have seen it.
-
-    A read-back counts when its reply came after the write's reply: with one
-    request outstanding it was then asked after the write took effect.
-    """
-    cdef OutputBuffer* buffer = &image.output_buffers[row.output]
-    cdef const Sample* sample
-    cdef bint agrees
-
-    if row.readback_point < 0 or storage.output_ns == 0:
-        return
-    sample = &image.samples[row.readback_point]
-    if load64(&buffer.done) != buffer.committed or sample.quality == QUALITY_BAD:
-        return
-    if sample.source_ns <= load64(&buffer.done_ns):
-        return
-    storage.readback_error_w = fabs(sample.value - storage.output_w)
-    agrees = storage.readback_error_w <= row.readback_tolerance_w
-    if agrees:
-        storage.rewrites = 0
-    if storage.verified_commit != buffer.committed:
-        storage.verified_commit = buffer.committed
-        storage.readbacks += 1
-        if not agrees:
-            storage.readback_mismatches += 1
-
-
 cdef void measure_storage(
     const StorageRow* row, Storage* storage, Image* image, int64_t now_ns) noexcept nogil:
-    """Read-back and following error of one battery, as points for the interlocks."""
-    cdef const Sample* power = &image.samples[row.power_point]
-
-    measure_readback(row, storage, image)
-    storage.following_error_w = 0.0
-    if storage.output_ns > 0 and power.quality != QUALITY_BAD:
-        storage.following_error_w = fabs(power.value - storage.output_w)
+    """What became of one battery's output, as points for the interlocks."""
+    proof_measure(&row.proof, &storage.proof, image, storage.output_w, storage.output_ns, now_ns)
     image_set(image, row.request_point, storage.request_w, QUALITY_GOOD, REASON_NONE, now_ns)
     image_set(image, row.setpoint_point, storage.setpoint_w, QUALITY_GOOD, REASON_NONE, now_ns)
     image_set(image, row.rejected_point, storage.rejected, QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(image, row.readback_error_point, storage.readback_error_w,
-              QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(image, row.following_error_point, storage.following_error_w,
-              QUALITY_GOOD, REASON_NONE, now_ns)
 
 
 cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
@@ -429,6 +391,8 @@ cdef void dispatch_start(Dispatch* dispatch) noexcept nogil:
     cdef int32_t at
     for at in range(dispatch.row.pvs):
         dispatch.pvs[at].setpoint_w = dispatch.pv_rows[at].rating_w
+    for at in range(dispatch.row.storages):
+        window_start(&dispatch.storages[at].proof.window)
     dispatch.import_cap_w = dispatch.row.import_cap_w
 
 

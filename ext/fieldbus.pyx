@@ -1,4 +1,4 @@
-"""The Modbus TCP master: one epoll loop over all links, one request outstanding on each.
+"""The Modbus master: one epoll loop over all links, one request outstanding on each.
 
 The bus starts its burst of reads a set time before each scan, takes replies as
 they come, and writes what the scan committed as soon as it is woken. It holds
@@ -8,7 +8,7 @@ no GIL, and after start it allocates nothing.
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from edgectl._kernel.atomic cimport load32, store32, store64
+from edgectl._kernel.atomic cimport exchange32, load32, store32, store64
 from edgectl._kernel.clock cimport enter_realtime, monotonic_ns, thread_cpu_ns, wake
 from edgectl._kernel.kernel cimport Kernel
 from edgectl._kernel.link cimport (
@@ -94,6 +94,8 @@ cdef void serve_burst(Bus* bus, int64_t now_ns) noexcept nogil:
     cdef int64_t late_ns
     for at in range(bus.image.blocks):
         if bus.period % bus.image.block_rows[at].every == bus.image.block_rows[at].phase:
+            if not bus.block_due[at]:
+                bus.block_due_ns[at] = now_ns
             bus.block_due[at] = True
     for at in range(bus.links_count):
         link_next(bus, at, now_ns)
@@ -190,13 +192,16 @@ cdef class FieldBus:
         bus.links = <Link*> calloc(max(links.shape[0], 1), sizeof(Link))
         bus.devices = <BusDevice*> calloc(max(devices.shape[0], 1), sizeof(BusDevice))
         bus.block_due = <uint8_t*> calloc(max(bus.image.blocks, 1), 1)
+        bus.block_due_ns = <int64_t*> calloc(max(bus.image.blocks, 1), sizeof(int64_t))
         bus.block_hold_ns = <int64_t*> calloc(max(bus.image.blocks, 1), sizeof(int64_t))
         bus.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         bus.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
-        if not (bus.links and bus.devices and bus.block_due and bus.block_hold_ns) \
-                or bus.epoll_fd < 0 or bus.event_fd < 0 \
+        if not (bus.links and bus.devices and bus.block_due and bus.block_due_ns
+                and bus.block_hold_ns) or bus.epoll_fd < 0 or bus.event_fd < 0 \
                 or edgectl_watch_wake(bus.epoll_fd, bus.event_fd) < 0:
             raise MemoryError("no memory or file descriptors left for the field bus")
+        for at in range(bus.links_count):
+            bus.links[at].fd = -1
         bus.period_ns = kernel.state.row.period_ns
         bus.lead_ns = kernel.state.row.lead_ns
         bus.cpu_ns, bus.rt_grade = &kernel.state.bus_cpu_ns, &kernel.state.bus_rt_grade
@@ -211,6 +216,7 @@ cdef class FieldBus:
         free(self.bus.links)
         free(self.bus.devices)
         free(self.bus.block_due)
+        free(self.bus.block_due_ns)
         free(self.bus.block_hold_ns)
 
     def run(self, int64_t origin_ns, int fifo_priority, int cpu):
@@ -247,6 +253,33 @@ cdef class FieldBus:
         """End run() at its next event, at the latest with the next burst."""
         store32(&self.bus.stop, 1)
         wake(self.bus.event_fd)
+
+    def offer_port(self, int link, int fd):
+        """Hand an opened, configured, non-blocking serial port to a link, which owns it from now.
+
+        One that was offered before and not taken is closed.
+        """
+        if not 0 <= link < self.bus.links_count or self.bus.link_rows[link].kind != LINK_SERIAL:
+            raise ValueError(f"link {link} is no serial line of this bus")
+        before = exchange32(&self.bus.links[link].offered, <uint32_t> fd + 1)
+        if before > 0:
+            close(<int> before - 1)
+
+    def ports_wanted(self):
+        """Serial links that have no port and were offered none."""
+        return [at for at in range(self.bus.links_count)
+                if self.bus.link_rows[at].kind == LINK_SERIAL
+                and self.bus.links[at].state == LINK_DOWN
+                and load32(&self.bus.links[at].offered) == 0]
+
+    def mute(self, int device, int level):
+        """Fall silent towards one device, to see what it does then.
+
+        level  0 normal, 1 no writes, 2 nothing at all; the connection stays open
+        """
+        if not 0 <= device < self.bus.image.devices or not 0 <= level <= 2:
+            raise ValueError(f"device {device}, level {level}: no such device or level")
+        store32(&self.bus.devices[device].mute, level)
 
     @property
     def transactions(self):

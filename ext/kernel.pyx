@@ -294,6 +294,7 @@ cdef class Kernel:
             raise IndexError(f"no device {device}")
         store64(&self.state.image.links[device].connected, 1)
         store64(&self.state.image.links[device].identified, identified)
+        store64(&self.state.image.links[device].writable, identified)
         store64(&self.state.image.links[device].good_ns, good_ns)
 
     def sample(self, int point):

@@ -166,7 +166,9 @@ cdef ModbusStatus modbus_check(
     return check_write(frame, length, request)
 
 
-cdef void request_fill(Request* request, fields) except *:
+cdef Request request_of(fields) except *:
+    """A request from a dict of its fields; for the tests' doors."""
+    cdef Request request
     request.transaction = fields["transaction"]
     request.unit = fields["unit"]
     request.function = fields["function"]
@@ -174,18 +176,18 @@ cdef void request_fill(Request* request, fields) except *:
     request.count = fields.get("count", 1)
     request.value = fields.get("value", 0)
     request.any_unit = fields.get("any_unit", False)
+    return request
 
 
 def encode(fields, words=()):
     """Frame bytes of a request given as a dict of Request's fields; b"" if it cannot be."""
-    cdef Request request
+    cdef Request request = request_of(fields)
     cdef uint8_t frame[ADU_BYTES_MAX]
     cdef uint16_t values[WORDS_MAX]
     if len(words) > WORDS_MAX:
         raise ValueError(f"{len(words)} words; at most {WORDS_MAX}")
     for at, word in enumerate(words):
         values[at] = word
-    request_fill(&request, fields)
     return bytes(frame[:modbus_encode(frame, &request, values)])
 
 
@@ -200,11 +202,10 @@ def frame(bytes stream):
 
 def check(bytes reply, fields):
     """(ModbusStatus, words, exception) of a whole reply frame against a request."""
-    cdef Request request
+    cdef Request request = request_of(fields)
     cdef uint16_t words[READ_BITS_MAX]
     cdef uint8_t exception
     cdef uint8_t frame[ADU_BYTES_MAX]
-    request_fill(&request, fields)
     if len(reply) > ADU_BYTES_MAX or request.count > READ_BITS_MAX:
         raise ValueError(f"{len(reply)} bytes for {request.count} items is beyond the standard")
     memcpy(frame, <const uint8_t*> reply, len(reply))

@@ -163,8 +163,9 @@ cdef void snapshot_totals(const KernelState* state, SnapshotHead* head, int64_t 
         head.timeouts += state.image.links[at].timeouts
         head.late_replies += state.image.links[at].late_replies
     for at in range(state.dispatch.row.storages):
-        head.readbacks += state.dispatch.storages[at].readbacks
-        head.readback_mismatches += state.dispatch.storages[at].readback_mismatches
+        head.readbacks += state.dispatch.storages[at].proof.readbacks
+        head.readback_mismatches += state.dispatch.storages[at].proof.readback_mismatches
+        head.foreign_writes += state.dispatch.storages[at].proof.foreign_writes
     for at in range(state.interlocks.rows):
         head.trips += state.interlocks.states[at].trips
 

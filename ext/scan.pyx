@@ -71,8 +71,11 @@ cdef bint take_mail(KernelState* state, const Mail* mail, int64_t now_ns) noexce
         if mail.authority <= RESET_AUTO or mail.authority >= RESET_LOCAL:
             return False
         return interlocks_reset(&state.interlocks, mail.target, <Reset> mail.authority) > 0
-    if mail.kind == MAIL_ARM or mail.kind == MAIL_DISARM:
-        state.dispatch.armed = mail.kind == MAIL_ARM
+    if mail.kind == MAIL_ARM:
+        state.dispatch.armed = state.row.may_arm
+        return state.row.may_arm
+    if mail.kind == MAIL_DISARM:
+        state.dispatch.armed = False
         return True
     return False
 

@@ -127,8 +127,9 @@ class WireRig:
             row = {
                 "charge_rating_w": 3e4, "discharge_rating_w": 0.0, "capacity_j": 1e9,
                 "ramp_w_per_s": 1e9, "power_point": points[BLOCKS[0]], "output": 0,
-                "soc_point": points[SOC_PERCENT_ADDRESS], "readback_tolerance_w": 1,
-                "readback_point": points[READBACK_ADDRESS],
+                "soc_point": points[SOC_PERCENT_ADDRESS], "proof.readback_tolerance_w": 1,
+                "proof.readback_point": points[READBACK_ADDRESS],
+                "proof.power_point": points[BLOCKS[0]],
             }  # fmt: skip
             row |= {f"{name}_point": own + at for at, name in enumerate(STORAGE_INTERNAL)}
             storages.append(row | battery)

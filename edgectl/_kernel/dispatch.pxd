@@ -10,6 +10,7 @@ from edgectl._kernel.blocks cimport Hysteresis, Ramp
 from edgectl._kernel.carbon cimport STORAGES_MAX
 from edgectl._kernel.interlock cimport Permit, SitePermit
 from edgectl._kernel.process_image cimport Image
+from edgectl._kernel.proof cimport Proof, ProofRow
 
 cdef enum:
     PV_MAX = 64
@@ -43,17 +44,14 @@ cdef struct StorageRow:
     double economy_w             # what carbon steering may ask of it, either way
     int64_t refresh_ns           # write again at least this often
     int64_t dwell_ns             # economy changes no more often
-    double readback_tolerance_w
     int32_t device               # converter
     int32_t output
     int32_t power_point
     int32_t soc_point            # ratio 0..1
-    int32_t readback_point       # -1: the device cannot say
     int32_t request_point        # internal points the kernel fills for interlocks
     int32_t setpoint_point
     int32_t rejected_point
-    int32_t readback_error_point
-    int32_t following_error_point
+    ProofRow proof
 
 cdef struct PvRow:
     double rating_w
@@ -98,14 +96,9 @@ cdef struct Storage:
     double setpoint_w            # permitted
     double output_w              # written
     double economy_w             # what carbon steering asks of it now
-    double readback_error_w
-    double following_error_w
     int64_t output_ns            # when the output was committed; 0: never
     int64_t economy_ns           # last economy change
-    int64_t verified_commit      # last commit whose read-back agreed
-    int64_t readbacks
-    int64_t readback_mismatches
-    int32_t rewrites             # of this mismatch, at most REWRITES_MAX
+    Proof proof
     uint8_t source               # RequestSource that won
     uint8_t binding              # Binding
     uint8_t rejected

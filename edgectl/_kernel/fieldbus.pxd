@@ -1,4 +1,4 @@
-"""The Modbus TCP master: one epoll loop over all links, one request outstanding on each."""
+"""The Modbus master: one epoll loop over all links, one request outstanding on each."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -11,16 +11,34 @@ cdef enum:
     PROBES_MAX = 4096
     PROBE_WORDS_MAX = 10
     PROBE_ALTERNATIVES_MAX = 8
+    FIRMWARE_RANGES_MAX = 4
+    VERSION_PARTS_MAX = 4        # of 16 bits each, the first one highest
+
+cpdef enum LinkKind:
+    LINK_TCP = 0
+    LINK_SERIAL = 1              # Modbus RTU; Python opens the port and hands it over
+
+cpdef enum FirmwareDecode:       # how registers make a version
+    FIRMWARE_NONE = 0            # the probe is one of identity
+    FIRMWARE_WORDS = 1           # one part a register
+    FIRMWARE_BYTES = 2           # one part a byte
+    FIRMWARE_NIBBLES = 3         # x.y.zz in half byte, half byte and byte of one register
+    FIRMWARE_TEXT = 4            # the numbers in a text
 
 cdef struct LinkRow:
     int64_t connect_timeout_ns
     int64_t settle_ns            # after connect, before the first request
     int64_t gap_ns               # least time between a reply and the next request
+    int64_t char_ns              # serial: one character on the line
+    int64_t silence_ns           # serial: kept before each request, 3.5 characters or more
+    int64_t idle_ns              # serial: what comes after so long begins a new frame
+    int64_t latency_ns           # serial: of the adapter, a reply is awaited so much longer
     int32_t first_device         # the link's devices stand together
     int32_t devices
     int32_t timeouts_to_close    # in a row, over all its devices
     uint32_t ipv4                # host byte order
     uint16_t port
+    uint8_t kind                 # LinkKind
 
 cdef struct BusDeviceRow:
     int64_t timeout_ns
@@ -35,8 +53,12 @@ cdef struct BusDeviceRow:
     uint8_t any_unit
     uint8_t counted              # in the health figures
 
-cdef struct ProbeRow:            # one identity read: any alternative must match under the mask
-    int32_t alternatives
+cdef struct ProbeRow:            # one read at connect: identity, or the firmware's version
+    uint64_t low[FIRMWARE_RANGES_MAX]    # versions from, as version_key makes them
+    uint64_t high[FIRMWARE_RANGES_MAX]   # ... up to, without the latter
+    int32_t ranges
+    int32_t alternatives         # identity: any must match under the mask
+    uint8_t decode               # FirmwareDecode
     uint16_t address
     uint16_t count
     uint8_t function
@@ -44,7 +66,7 @@ cdef struct ProbeRow:            # one identity read: any alternative must match
     uint16_t words[PROBE_ALTERNATIVES_MAX][PROBE_WORDS_MAX]
 
 cpdef enum LinkState:
-    LINK_DOWN = 0
+    LINK_DOWN = 0                # serial: also while no port was handed over
     LINK_CONNECTING = 1
     LINK_SETTLING = 2
     LINK_READY = 3
@@ -58,9 +80,13 @@ cpdef enum RequestKind:
 cdef struct Link:
     int64_t deadline_ns          # of the reply, the connect, the settling, the gap or the next try
     int64_t sent_ns
+    int64_t due_ns               # when the outstanding read was marked due
+    int64_t heard_ns             # serial: last time that bytes came
     int64_t backoff_ns
     uint64_t random              # state of the jitter
+    const uint16_t* words        # that the outstanding write sends
     int32_t fd                   # -1: none
+    uint32_t offered             # shared: an opened port for the link to take, fd + 1; 0: none
     int32_t device               # of the outstanding request
     int32_t item                 # its probe, block or output
     int32_t failures_in_row
@@ -77,9 +103,14 @@ cdef struct Link:
     Framer framer
 
 cdef struct BusDevice:
-    int64_t hold_until_ns        # nothing is asked of it before; INT64_MIN: no hold
+    int64_t hold_until_ns        # nothing is read of it before
+    int64_t hold_ns              # length of its next hold
+    int64_t quarantine_ns        # serial: nothing is sent to it before, a late reply may come
     int32_t probes_agreed
     int32_t failures_in_row
+    int32_t turn                 # block read last, so that all have their turn
+    uint32_t mute                # shared: 1 no writes, 2 nothing at all is sent to it
+    uint8_t in_range             # its firmware is one that the profile may write to
 
 cdef struct Bus:
     Image* image
@@ -89,6 +120,7 @@ cdef struct Bus:
     Link* links
     BusDevice* devices
     uint8_t* block_due
+    int64_t* block_due_ns        # since when
     int64_t* block_hold_ns       # a block the device refused is not asked before
     int32_t links_count
     int32_t epoll_fd

@@ -1,4 +1,4 @@
-"""The Modbus TCP master over a kernel's image."""
+"""The Modbus master over a kernel's image."""
 
 from enum import IntEnum
 from typing import Self
@@ -7,6 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgectl._kernel.kernel import Kernel
+
+class LinkKind(IntEnum):
+    LINK_TCP = 0
+    LINK_SERIAL = 1
+
+class FirmwareDecode(IntEnum):
+    FIRMWARE_NONE = 0
+    FIRMWARE_WORDS = 1
+    FIRMWARE_BYTES = 2
+    FIRMWARE_NIBBLES = 3
+    FIRMWARE_TEXT = 4
 
 class LinkState(IntEnum):
     LINK_DOWN = 0
@@ -34,6 +45,9 @@ class FieldBus:
     def open(self, origin_ns: int) -> None: ...
     def poll(self, until_ns: int) -> None: ...
     def stop(self) -> None: ...
+    def offer_port(self, link: int, fd: int) -> None: ...
+    def ports_wanted(self) -> list[int]: ...
+    def mute(self, device: int, level: int) -> None: ...
     def link_states(self) -> list[LinkState]: ...
     @property
     def transactions(self) -> int: ...

@@ -120,6 +120,7 @@ cdef struct SnapshotHead:
     int64_t setpoints_written
     int64_t readbacks
     int64_t readback_mismatches
+    int64_t foreign_writes       # setpoints that somebody else changed
     int64_t trips
     int64_t mails_rejected
     int64_t rt_grade

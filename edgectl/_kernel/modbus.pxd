@@ -24,6 +24,7 @@ cpdef enum ModbusStatus:
     MODBUS_OTHER_FUNCTION = 4
     MODBUS_BAD_COUNT = 5         # byte count or frame length is not what was asked
     MODBUS_BAD_ECHO = 6          # a write reply that does not repeat the request
+    MODBUS_BAD_CRC = 7           # serial lines only
 
 cpdef enum FrameStatus:
     FRAME_PARTIAL = 0            # more bytes are needed
@@ -49,3 +50,4 @@ cdef FrameStatus modbus_frame(const uint8_t* bytes, int32_t fill, int32_t* lengt
 cdef ModbusStatus modbus_check(
     const uint8_t* frame, int32_t length, const Request* request,
     uint16_t* words, uint8_t* exception) noexcept nogil
+cdef Request request_of(fields) except *

@@ -16,6 +16,7 @@ class ModbusStatus(IntEnum):
     MODBUS_OTHER_FUNCTION = 4
     MODBUS_BAD_COUNT = 5
     MODBUS_BAD_ECHO = 6
+    MODBUS_BAD_CRC = 7
 
 def encode(fields: Mapping[str, int], words: Sequence[int] = ...) -> bytes: ...
 def frame(stream: bytes) -> tuple[FrameStatus, int]: ...

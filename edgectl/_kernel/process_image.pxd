@@ -95,6 +95,8 @@ cdef struct DeviceLink:          # written by the bus, read by the scan and the 
     int64_t connected
     int64_t identified           # 1 once every identity probe agreed on this connection
     int64_t refused              # 1 when one did not: no write will ever be sent
+    int64_t writable             # identified, and its firmware is one the profile may write to
+    int64_t firmware             # version key read at connect; 0: the profile reads none
     int64_t good_ns              # last valid reply, monotonic; 0: never
     int64_t requests
     int64_t replies
@@ -107,6 +109,8 @@ cdef struct DeviceLink:          # written by the bus, read by the scan and the 
     int64_t write_failures
     int64_t round_trip_ns        # of the last reply
     int64_t round_trip_max_ns
+    int64_t poll_ns              # from a read's due mark to its reply: the last,
+    int64_t poll_max_ns          # ... and the longest since start
 
 cdef struct Image:
     int32_t points

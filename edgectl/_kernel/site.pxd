@@ -1,6 +1,6 @@
 """What the site says of itself. A header, not a module: no .pyx."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cdef struct ScanRow:
     int64_t period_ns
@@ -22,3 +22,4 @@ cdef struct ScanRow:
     int32_t grid_carbon_point
     int32_t pue_point
     int32_t first_device_age_point   # one a device, s since its last good reply
+    uint8_t may_arm              # 0: a battery's stop was never proven, nothing is written

@@ -1,4 +1,4 @@
-"""Non-blocking TCP sockets as the links use them. A header, not a module: no .pyx."""
+"""Non-blocking sockets and ports as the links use them. A header, not a module: no .pyx."""
 
 from libc.stdint cimport uint16_t, uint32_t
 
@@ -67,6 +67,8 @@ cdef extern from *:
     int edgectl_connect_error(int fd) nogil
     int edgectl_watch(int epoll_fd, int operation, int fd, uint32_t events, uint32_t link) nogil
     int close(int fd) nogil
+    ssize_t read(int fd, void* place, size_t size) nogil
+    ssize_t write(int fd, const void* place, size_t size) nogil
     ssize_t recv(int fd, void* place, size_t size, int flags) nogil
     ssize_t send(int fd, const void* place, size_t size, int flags) nogil
     enum: EPOLLIN

@@ -21,7 +21,10 @@ INTERNAL = (
     "grid_power", "it_power", "aux_power", "pv_power", "battery_power", "shed_request",
     "overruns", "grid_carbon", "pue",
 )  # fmt: skip
-STORAGE_INTERNAL = ("request", "setpoint", "rejected", "readback_error", "following_error")
+STORAGE_INTERNAL = (
+    "request", "setpoint", "rejected", "proof.readback_error", "proof.following_error",
+    "proof.effect_error", "proof.foreign_write",
+)  # fmt: skip
 
 Fields = dict[str, Any]
 
@@ -223,6 +226,7 @@ def storage_row(at: int, power_point: int, soc_point: int, own: int) -> Fields:
         "charge_rating_w": 1e6, "discharge_rating_w": 1e6, "capacity_j": 3.6e9,
         "ramp_w_per_s": 1e5, "deadband_w": 1e3, "economy_w": 1e5, "dwell_ns": 10**9,
         "device": 0, "output": at, "power_point": power_point, "soc_point": soc_point,
+        "proof.output": at, "proof.power_point": power_point,
     }  # fmt: skip
     for place, name in enumerate(STORAGE_INTERNAL):
         row[f"{name}_point"] = own + at * len(STORAGE_INTERNAL) + place

@@ -16,6 +16,7 @@ import structlog
 
 from edgectl._kernel.clock import RtGrade
 from edgectl._kernel.journal import MailKind
+from edgectl.controller.ports import SerialPorts
 from edgectl.controller.runtime import Runtime, RuntimeOptions
 from edgectl.controller.watch import Watch
 from edgectl.errors import IdentityError, OverrunError
@@ -54,6 +55,7 @@ class Session:
         )
         self.reader = self.segment.reader()
         self.runtime = Runtime(tables, self.segment, options)
+        self.ports = SerialPorts(self.runtime.bus, site.lines)
         self.watch = Watch(self.reader)
         self.tables = tables
 
@@ -69,6 +71,7 @@ class Session:
         outcome = Outcome()
         gc.collect()
         gc.freeze()
+        self.ports.tend()
         self.runtime.start()
         try:
             self._await_first_scan()
@@ -151,6 +154,7 @@ class Session:
         return self.segment.path
 
     def _look(self) -> Any:
+        self.ports.tend()
         return self.watch.look(time.monotonic_ns())
 
     def _watch_until(self, stop: Event, each_look: Callable[[], None], outcome: Outcome) -> None:

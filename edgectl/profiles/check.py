@@ -27,7 +27,7 @@ from edgectl.profiles.units import UNITS, unit_text
 
 PROBE_WORDS_MAX = 10  # fieldbus.pxd
 FIRMWARE_RANGES_MAX = 4  # fieldbus.pxd
-FIRMWARE_WORDS = {"number": 4, "words": 4, "bytes": 2, "nibbles": 1}  # that fit a version's 64 bits
+FIRMWARE_WORDS = {"words": 4, "bytes": 2, "nibbles": 1}  # that fit a version's 64 bits
 PROBE_ALTERNATIVES_MAX = 8  # fieldbus.pxd
 OUTPUT_WORDS_MAX = 16  # process_image.pxd
 ADDRESSES = 0x10000  # MAP 4.4
@@ -303,8 +303,8 @@ def _ranges_problem(ranges: Sequence[Sequence[str]]) -> str:
             return str(error)
         if keys[-1][0] >= keys[-1][1]:
             return f"range {low} up to {high} holds no version"
-    for (_, high), (after, _) in pairwise(sorted(keys)):
-        if after < high:
+    for (_, end), (after, _) in pairwise(sorted(keys)):
+        if after < end:
             return f"ranges overlap at {version_text(after)}"
     return ""
 

@@ -22,7 +22,7 @@ class Probe:
 class Firmware:
     """Where the version stands, and the versions this map holds for.
 
-    decode  number words bytes nibbles text: FirmwareDecode of fieldbus.pxd
+    decode  words bytes nibbles text: FirmwareDecode of fieldbus.pxd
     ranges  (from, up to) as version keys, the latter excluded
     """
 

@@ -99,8 +99,8 @@ class FirmwareSection(Section):
     count: Annotated[int, Field(ge=1, le=10)] = Field(
         description="Registers that hold the version.", examples=[1]
     )
-    decode: Literal["number", "words", "bytes", "nibbles", "text"] = Field(
-        description="How the registers make a version: one number, one part a register or a byte, "
+    decode: Literal["words", "bytes", "nibbles", "text"] = Field(
+        description="How the registers make a version: one part a register or a byte, "
         "x.y.zz in half bytes and a byte, or the numbers in a text.",
         examples=["nibbles"],
     )

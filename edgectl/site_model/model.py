@@ -231,6 +231,11 @@ class Site:
     interlocks: tuple[Interlock, ...]
     mqtt: Mqtt
 
+    @property
+    def lines(self) -> tuple[Line | None, ...]:
+        """The serial line of each link in bus order, None where it is a TCP connection."""
+        return tuple({each.link: each.line for each in self.devices}.values())
+
     def device(self, device_id: str) -> Device:
         """The device of an id; KeyError when the site has none."""
         return {each.id: each for each in self.devices}[device_id]

@@ -167,6 +167,7 @@ def _decided_on(site: Site) -> Iterable[str]:
     for battery in site.batteries:
         yield battery.soc
         yield battery.readback or ""
+        yield battery.proof_meter or ""
     if site.flexible is not None:
         yield from (site.flexible.available, site.flexible.deferred)
     yield site.local_reset or ""

@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgectl._kernel.fieldbus import FirmwareDecode, LinkKind
 from edgectl._kernel.layout import DTYPES
 from edgectl._kernel.process_image import PointType, WordOrder
-from edgectl.profiles.model import Block, Command, Point, Probe, Profile
+from edgectl.profiles.model import Block, Command, Firmware, Point, Probe, Profile
 from edgectl.site_model.model import Device, Site
 
 Table = NDArray[np.void]
 COIL_ON = 0xFF00
+RTU_FIXED_ABOVE_BAUD = 19_200  # above it the two times are fixed (MSL 2.5.1.1)
+RTU_GAP_NS = 750_000
+RTU_SILENCE_NS = 1_750_000
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ def bus_arrays(site: Site) -> Bus:
         outputs=_zeros("OutputRow", sum(len(p.commands) for p in profiles)),
         links=_zeros("LinkRow", len(names)),
         devices=_zeros("BusDeviceRow", len(site.devices)),
-        probes=_zeros("ProbeRow", sum(len(p.probes) for p in profiles)),
+        probes=_zeros("ProbeRow", sum(_probes(p) for p in profiles)),
     )
     filled = {"block": 0, "probe": 0, "output": 0, "point": 0}
     for at, device in enumerate(site.devices):
@@ -64,8 +68,19 @@ def _fill_link(row: np.void, own: list[int], devices: list[Device]) -> None:
     row["timeouts_to_close"] = max(each.timeouts_to_close for each in profiles)
     row["first_device"] = own[0]
     row["devices"] = len(own)
-    row["ipv4"] = int(IPv4Address(devices[0].host))
-    row["port"] = devices[0].port
+    line = devices[0].line
+    if line is None:
+        row["ipv4"] = int(IPv4Address(devices[0].host))
+        row["port"] = devices[0].port
+        return
+    fast = line.baud > RTU_FIXED_ABOVE_BAUD
+    gap_ns = RTU_GAP_NS if fast else line.char_ns * 3 // 2
+    silence_ns = RTU_SILENCE_NS if fast else line.char_ns * 7 // 2
+    row["kind"] = LinkKind.LINK_SERIAL
+    row["char_ns"] = line.char_ns
+    row["silence_ns"] = silence_ns + line.turnaround_ns
+    row["idle_ns"] = gap_ns + line.latency_ns
+    row["latency_ns"] = line.latency_ns
 
 
 def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: Device) -> None:
@@ -76,15 +91,18 @@ def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: D
     row["unit"] = device.unit
     row["any_unit"] = profile.any_unit
     row["counted"] = device.counted
-    for kind, items in (
-        ("block", profile.blocks),
-        ("probe", profile.probes),
-        ("output", profile.commands),
+    for kind, count in (
+        ("block", len(profile.blocks)),
+        ("probe", _probes(profile)),
+        ("output", len(profile.commands)),
     ):
         row[f"first_{kind}"] = filled[kind]
-        row[f"{kind}s"] = len(items)
+        row[f"{kind}s"] = count
     for probe in profile.probes:
         _fill_probe(bus.probes[filled["probe"]], probe)
+        filled["probe"] += 1
+    if profile.firmware is not None:
+        _fill_firmware(bus.probes[filled["probe"]], profile.firmware)
         filled["probe"] += 1
     first_point = filled["point"]
     for block in profile.blocks:
@@ -157,6 +175,21 @@ def _fill_probe(row: np.void, probe: Probe) -> None:
     row["mask"][: probe.count] = probe.mask
     for at, words in enumerate(probe.alternatives):
         row["words"][at, : probe.count] = words
+
+
+def _probes(profile: Profile) -> int:
+    """What is asked at each connect: identity, then the firmware's version."""
+    return len(profile.probes) + (profile.firmware is not None)
+
+
+def _fill_firmware(row: np.void, firmware: Firmware) -> None:
+    row["address"] = firmware.address
+    row["count"] = firmware.count
+    row["function"] = firmware.function
+    row["decode"] = FirmwareDecode[f"FIRMWARE_{firmware.decode.upper()}"]
+    row["ranges"] = len(firmware.ranges)
+    for at, (low, high) in enumerate(firmware.ranges):
+        row["low"][at], row["high"][at] = low, high
 
 
 def _fill_output(

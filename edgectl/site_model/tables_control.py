@@ -31,7 +31,8 @@ def control_arrays(
     devices = {each.id: at for at, each in enumerate(site.devices)}
     return {
         "storages": _rows(
-            "StorageRow", [_storage(each, devices, points, outputs) for each in site.batteries]
+            "StorageRow",
+            [_storage(site, each, devices, points, outputs) for each in site.batteries],
         ),
         "pvs": _rows("PvRow", _pvs(site, devices, points, outputs)),
         "flexible": _rows("FlexibleRow", [_flexible(site, devices, points, outputs)]),
@@ -54,11 +55,18 @@ def _rows(struct: str, rows: list[dict[str, Any]]) -> NDArray[np.void]:
     """An array of one C struct; every field must be given, so none is 0 by oversight."""
     table = np.zeros(len(rows), dtype=DTYPES[struct])
     for at, row in enumerate(rows):
-        missing = set(table.dtype.names or ()) ^ set(row)
-        assert not missing, f"{struct}: {sorted(missing)}"
-        for name, value in row.items():
-            table[at][name] = value
+        _fill(struct, table[at], row)
     return table
+
+
+def _fill(struct: str, place: np.void, row: Mapping[str, Any]) -> None:
+    missing = set(place.dtype.names or ()) ^ set(row)
+    assert not missing, f"{struct}: {sorted(missing)}"
+    for name, value in row.items():
+        if isinstance(value, dict):
+            _fill(name, place[name], value)
+        else:
+            place[name] = value
 
 
 def _owner(tag: str) -> str:
@@ -66,6 +74,7 @@ def _owner(tag: str) -> str:
 
 
 def _storage(
+    site: Site,
     battery: Battery,
     devices: Mapping[str, int],
     points: Mapping[str, int],
@@ -84,17 +93,25 @@ def _storage(
         "economy_w": battery.economy_w,
         "refresh_ns": battery.refresh_ns,
         "dwell_ns": battery.dwell_ns,
-        "readback_tolerance_w": round(battery.readback_tolerance_w),
         "device": devices[_owner(battery.command)],
         "output": outputs[battery.command],
         "power_point": points[battery.power],
         "soc_point": points[battery.soc],
-        "readback_point": NONE if battery.readback is None else points[battery.readback],
         "request_point": points[f"{own}.request"],
         "setpoint_point": points[f"{own}.setpoint"],
         "rejected_point": points[f"{own}.rejected"],
-        "readback_error_point": points[f"{own}.readback_error"],
-        "following_error_point": points[f"{own}.following_error"],
+        "proof": {
+            "readback_tolerance_w": round(battery.readback_tolerance_w),
+            "effect_ns": site.command(battery.command).effect_ns,
+            "output": outputs[battery.command],
+            "power_point": points[battery.power],
+            "readback_point": NONE if battery.readback is None else points[battery.readback],
+            "meter_point": NONE if battery.proof_meter is None else points[battery.proof_meter],
+            "readback_error_point": points[f"{own}.readback_error"],
+            "following_error_point": points[f"{own}.following_error"],
+            "effect_error_point": points[f"{own}.effect_error"],
+            "foreign_write_point": points[f"{own}.foreign_write"],
+        },
     }
 
 
@@ -178,6 +195,7 @@ def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> 
         "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],
         "open_request_output": NONE if site.open_request is None else outputs[site.open_request],
         "first_device_age_point": points[f"{site.devices[0].id}.age"],
+        "may_arm": True,
         **internal,
     }
 

@@ -21,6 +21,8 @@ BATTERY_POINTS: tuple[tuple[str, str], ...] = (
     ("rejected", "count"),
     ("readback_error", "W"),
     ("following_error", "W"),
+    ("effect_error", "W"),
+    ("foreign_write", "count"),
 )
 DEVICE_AGE = ("age", "s")
 SITE = "SITE"

@@ -261,6 +261,7 @@ def simulate(Kernel kernel, Bus bus, int64_t scans, int64_t start_ns, int64_t ut
     for at in range(state.image.devices):
         state.image.links[at].connected = 1
         state.image.links[at].identified = 1
+        state.image.links[at].writable = 1
     with nogil:
         run(bus, state, scans, start_ns, utc_start_ns)
 

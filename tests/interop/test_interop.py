@@ -32,7 +32,7 @@ PEERS = [
 LARGEST = {1: 2000, 2: 2000, 3: 125, 4: 125}  # MAP 6.1 to 6.4
 BLOCK_ITEMS_MAX = 125  # what the image keeps of one reply
 SETPOINT_W = 5000
-BATTERY: Fields = {"refresh_ns": 2**62, "readback_point": -1}
+BATTERY: Fields = {"refresh_ns": 2**62, "proof.readback_point": -1}
 START_UTC_NS = 1_690_000_000_000_000_000
 # What the battery's output is for each function: fields of its row, and what the server then holds.
 WRITES: dict[int, tuple[Fields, list[int]]] = {

@@ -71,7 +71,7 @@ def test_a_device_that_is_not_what_its_profile_says_stops_the_run_before_any_wri
     with FaultServer(port=converter_port) as impostor:  # its registers read as their addresses
         ended = edgectl("run", site, "--no-services", environment=environment)
     assert ended.returncode == 3, ended.stderr
-    assert f"PCS-01 at 127.0.0.1:{converter_port} unit" in ended.stderr
+    assert f"PCS-01 at 127.0.0.1:{converter_port}/1 is no" in ended.stderr
     assert "Nothing was written to any device." in ended.stderr
     assert {request.function for request in impostor.requests} <= {3, 4}
 

@@ -252,7 +252,7 @@ def test_a_setpoint_is_written_once_and_read_back(converter: FaultServer) -> Non
 def test_a_write_of_unknown_fate_is_never_blindly_repeated(
     converter: FaultServer, step: Step
 ) -> None:
-    with armed(converter, readback_point=-1) as rig:
+    with armed(converter, **{"proof.readback_point": -1}) as rig:
         converter.writes.append(step)
         run(rig, converter, 25)
         assert words_written(converter) == [0, 5000]
@@ -314,7 +314,7 @@ def test_a_device_that_proves_its_identity_is_read_and_written(converter: FaultS
 def test_a_commit_made_before_a_connection_was_lost_is_not_applied_after_it(
     converter: FaultServer,
 ) -> None:
-    with armed(converter, readback_point=-1) as rig:
+    with armed(converter, **{"proof.readback_point": -1}) as rig:
         converter.reads.append(Step(Fault.RESET))
         rig.scan_until(lambda _: converter.connections == 2)
         run(rig, converter, 10)
