@@ -21,7 +21,7 @@ from edgectl.plant._peers import Behaviour
 from edgectl.plant.responder import Fault, ResponderProcess
 
 DEVICE_FIFO_PRIORITY = 60
-LATE_REPLY_MS = 170  # after the timeout, and before three timeouts close the connection
+LATE_REPLY_MS = 80  # after the timeout, and before three timeouts close the connection
 SETTLED_S = 5.0  # after this resident memory has no reason left to grow
 PEER_SECONDS = 10.0
 DRAIN_S = 0.5
@@ -49,10 +49,14 @@ class ScanBench:
 
     @property
     def faulty(self) -> list[Fault]:
-        """The last devices are faulty, one for each behaviour, but never half of them."""
+        """The last devices are faulty: one in a hundred for each behaviour, at least one of each.
+
+        Never more than half of them all.
+        """
         if not self.faults:
             return []
-        kinds = FAULTS[: max(self.devices // 2, 1)]
+        each = max(self.devices // 100, 1)
+        kinds = [kind for kind in FAULTS for _ in range(each)][: max(self.devices // 2, 1)]
         first = self.devices - len(kinds)
         return [Fault(first + at, kind) for at, kind in enumerate(kinds)]
 

@@ -62,6 +62,7 @@ class Publisher:
         self._log = log or structlog.get_logger()
         self._lock = threading.RLock()  # paho may call back inside publish
         self._connected = False
+        self._birth: bytes | None = None
         self._reported = False  # that the broker is away
         self._closed_early = 0
         self._switch = False
@@ -114,6 +115,13 @@ class Publisher:
         client = self._client
         if client is not None and self._connected:
             client.publish(self.topics.status, self._status(online=True), 1, retain=True)
+
+    def set_birth(self, payload: bytes) -> None:
+        """Publish the retained birth, now and at every connection to come."""
+        self._birth = payload
+        client = self._client
+        if client is not None and self._connected:
+            client.publish(self.topics.birth, payload, 1, retain=True)
 
     def publish_state(self, payload: bytes) -> bool:
         """Publish the retained state; False where it was dropped."""
@@ -236,6 +244,8 @@ class Publisher:
             self._closed_early, self._reported = 0, False
             self._connected = True
             client.publish(self.topics.status, self._status(online=True), 1, retain=True)
+            if self._birth is not None:
+                client.publish(self.topics.birth, self._birth, 1, retain=True)
             emit(self._log, "mqtt.connected", host=self.host, port=self.port,
                  protocol=PROTOCOL_NAMES[self.protocol], topics=self.topics.state)  # fmt: skip
             if self.protocol != V5:

@@ -26,6 +26,11 @@ class Topics:
         return self._topic("state")
 
     @property
+    def birth(self) -> str:
+        """Retained JSON: which tables and profiles run here."""
+        return self._topic("birth")
+
+    @property
     def fast(self) -> str:
         """Msgpack, one message a scan, QoS 0."""
         return self._topic("fast")

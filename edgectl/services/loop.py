@@ -18,7 +18,7 @@ from edgectl.errors import SegmentError
 from edgectl.events import emit
 from edgectl.image import SegmentReader, attach, segment_path
 from edgectl.image.reader import read_head
-from edgectl.mqtt import Publisher, Topics
+from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
@@ -145,6 +145,7 @@ class Services:
         publisher = self._publish_for(reader)
         if publisher is not None:
             self._run.mqtt = MqttFeed(reader, publisher)
+            publisher.set_birth(birth(reader.directory, publisher.topics.node))
             publisher.set_controller(reader.alive())
         emit(self._log, "segment.attached", site=self.settings.site, segment=str(reader.path),
              controller_pid=reader.controller_pid, boot_id=reader.boot_id,

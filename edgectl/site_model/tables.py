@@ -5,6 +5,7 @@ probes and outputs together, a block's points together. After the wire points
 come the points that the kernel fills itself (tags.py).
 """
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -111,9 +112,19 @@ def compile_tables(site: Site) -> KernelTables:
     }
     directory = directory_of(site, names, point_index, output_index)
     tables = {name: np.ascontiguousarray(arrays[name]) for name in ARRAYS}
+    directory["tables_sha256"] = _sha256(tables)
     return KernelTables(
         **tables, directory=directory, point_index=point_index, output_index=output_index
     )
+
+
+def _sha256(tables: Mapping[str, Table]) -> str:
+    """One digest over the layout and the bytes of every table."""
+    digest = hashlib.sha256()
+    for name, table in tables.items():
+        digest.update(f"{name} {len(table)} {table.dtype.descr}".encode())
+        digest.update(table.tobytes())
+    return digest.hexdigest()
 
 
 def _bus_tables(bus: Bus) -> dict[str, Table]:

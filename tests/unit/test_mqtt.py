@@ -21,9 +21,11 @@ from mqtt_stranger import Stranger, wait
 
 from edgectl.errors import BrokerError
 from edgectl.image import private_segment
-from edgectl.mqtt import Broker, FastEncoder, Publisher, StateEncoder, Topics, start_broker
+from edgectl.mqtt import Broker, FastEncoder, Publisher, StateEncoder, Topics, birth, start_broker
 from edgectl.mqtt.broker import find_mosquitto, free_port
 from edgectl.mqtt.publisher import QUEUE_MAX
+from edgectl.profiles import load_profile
+from edgectl.site_model import compile_tables, load_site
 
 TOPICS = Topics("fake", "edge-1")
 
@@ -95,6 +97,23 @@ def test_the_state_is_retained_for_whoever_comes_later(broker: Broker) -> None:
     assert json.loads(message.payload)["power"]["grid_w"] == 70e6
 
 
+def test_the_birth_names_tables_and_profiles_for_whoever_comes_later(broker: Broker) -> None:
+    directory = compile_tables(load_site("demo")).directory
+    with connected(broker.port) as publisher:
+        publisher.set_birth(birth(directory, "edge-1"))
+        late = Stranger(broker.port)
+        assert wait(lambda: late.of("birth"))
+        message = late.of("birth")[-1]
+        late.close()
+    said = json.loads(message.payload)
+    assert message.retain
+    assert said["tables_sha256"] == directory["tables_sha256"]
+    profile = load_profile("meter/schneider-pm5560")
+    assert said["devices"]["MTR-01"] == {
+        "profile": profile.name, "profile_sha256": profile.sha256, "verified": "paper",
+    }  # fmt: skip
+
+
 def test_fast_and_event_arrive_and_are_not_retained(broker: Broker, stranger: Stranger) -> None:
     fake, reader = snapshots()
     encoder = FastEncoder(reader.directory)
@@ -114,7 +133,7 @@ def test_fast_and_event_arrive_and_are_not_retained(broker: Broker, stranger: St
     late = Stranger(broker.port)
     assert wait(lambda: late.of("status"))
     late.close()
-    assert {m.topic for m in late.messages} <= {TOPICS.status, TOPICS.state}
+    assert {m.topic for m in late.messages} <= {TOPICS.status, TOPICS.state, TOPICS.birth}
 
 
 PUBLISH_UNTIL_KILLED = """

@@ -1,6 +1,7 @@
 """The demo site's tables: C structs in bus order, blocks whole, every index where it should be."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -13,7 +14,7 @@ from edgectl._kernel.process_image import PointType, decode, encode_output
 from edgectl.profiles import INT64_MAX, profiles_root
 from edgectl.site_model import KernelTables, Site, bounds, compile_tables, load_site, site_names
 from edgectl.site_model.tables import ARRAYS
-from edgectl.site_model.tags import SITE_POINTS
+from edgectl.site_model.tags import BATTERY_POINTS, SITE_POINTS
 
 STRUCTS = {
     "points": "PointRow", "blocks": "BlockRow", "outputs": "OutputRow", "links": "LinkRow",
@@ -119,7 +120,7 @@ def test_internal_points_come_last_in_their_order(site: Site, tables: KernelTabl
     wanted = [f"SITE.{name}" for name, _ in SITE_POINTS]
     wanted += [f"{device.id}.age" for device in site.devices]
     for battery in site.batteries:
-        for name in ("request", "setpoint", "rejected", "readback_error", "following_error"):
+        for name, _ in BATTERY_POINTS:
             wanted.append(f"{battery.id}.{name}")
     assert names[first:] == wanted
     rows = tables.points[first:]
@@ -231,3 +232,11 @@ def test_a_command_beyond_its_valid_range_does_not_fit_the_register(tables: Kern
     row = tables.outputs[tables.output_index["PV-01.active_power_limit"]]
     assert (row["raw_min"], row["raw_max"]) == (0.0, 50e6)
     assert row["sf_point"] == -1
+
+
+def test_the_digest_is_over_every_row() -> None:
+    site = load_site("demo")
+    same = compile_tables(site).directory["tables_sha256"]
+    assert compile_tables(load_site("demo")).directory["tables_sha256"] == same
+    other = replace(site, grid=replace(site.grid, import_cap_w=site.grid.import_cap_w + 1))
+    assert compile_tables(other).directory["tables_sha256"] != same
