@@ -16,6 +16,9 @@ from edgectl.errors import EdgectlError
 VERBS = {
     "check": "Check a site file and its device profiles.",
     "profile": "List, show and check device profiles.",
+    "probe": "Ask one device who it is and what it says.",
+    "scan": "Find who answers Modbus in a range of addresses.",
+    "watch": "Read one device over and over.",
     "run": "Run the control loop for one site until stopped.",
     "top": "Watch a running controller in the terminal.",
     "bench": "Measure the scan and the kernel on this machine.",

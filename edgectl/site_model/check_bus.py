@@ -164,13 +164,13 @@ def slowed(profile: Profile, device: DeviceEntry) -> Profile:
     points = tuple(
         replace(
             point,
-            every=point.every * device.every_scans,
+            every=max(point.every, device.every_scans),
             stale_after_ns=point.stale_after_ns
             if device.stale_after_ms is None
             else max(device.stale_after_ms * NS_PER_MS, point.stale_after_ns),
             frozen_after_ns=INT64_MAX
             if point.frozen_after_ns == INT64_MAX
-            else point.frozen_after_ns * device.every_scans,
+            else point.frozen_after_ns * max(1, device.every_scans // point.every),
         )
         for point in profile.points
     )

@@ -193,7 +193,7 @@ class DeviceEntry(Section):
     )
     every_scans: Annotated[int, Field(ge=1, le=36_000)] = Field(
         default=1,
-        description="Slow class: all its reads this many times further apart than the profile has.",
+        description="Slow class: none of its points is read more often than at every n-th scan.",
     )
     stale_after_ms: Milliseconds | None = Field(
         default=None,

@@ -258,7 +258,7 @@ CASES = {
                             "unit is 0; on a serial line it is 1 to 247"),
     "slow class, short age": ("port = 15021\nunit = 1", "port = 15021\nunit = 1\nevery_scans = 9",
                               'profile = "meter/schneider-pm5560"',
-                              "is read every 9000 ms and is stale or frozen after 3000 m"),
+                              "is read every 900 ms and is stale or frozen after 500 ms"),
     "proof by the converter": ('soc = "', 'proof_meter = "PCS-01.active_power"\nsoc = "',
                                "proof_meter", "proof_meter is of PCS-01, which is commanded"),
     "short journal": ("[grid]", "[journal]\nminutes = 5\n\n[grid]", "minutes = 5",
