@@ -131,7 +131,8 @@ class WireRig:
                 "proof.readback_point": points[READBACK_ADDRESS],
                 "proof.power_point": points[BLOCKS[0]],
             }  # fmt: skip
-            row |= {f"{name}_point": own + at for at, name in enumerate(STORAGE_INTERNAL)}
+            self.own = {name: own + at for at, name in enumerate(STORAGE_INTERNAL)}
+            row |= {f"{name}_point": point for name, point in self.own.items()}
             storages.append(row | battery)
         arrays = {
             "points": rows("PointRow", *draft.points),
@@ -171,6 +172,10 @@ class WireRig:
             value, quality, reason, _, _ = self.kernel.sample(point)
             found.append(Reading(address, value, Quality(quality), Reason(reason)))
         return found
+
+    def proof(self, name: str) -> float:
+        """One of the battery's own points: proof.effect_error and the like."""
+        return self.kernel.sample(self.own[name])[0]
 
     def link(self, device: int = 0) -> Any:
         """The DeviceLink counters of a device."""
