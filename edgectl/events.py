@@ -54,6 +54,10 @@ SPECS = (
               "and CAP_IPC_LOCK."),
     EventSpec("controller.armed", I, ("site", "scan", "by"),
               "Set points may be written from here on.", NOTHING),
+    EventSpec("controller.arm_refused", W, ("site", "by", "reasons"),
+              "A battery's stop is not proven within its budget; the scan goes on "
+              "and writes nothing.",
+              "Prove it on the plant: edgectl stoptest SITE --device ID. Then start again."),
     EventSpec("controller.disarmed", W, ("site", "scan", "by"),
               "Set points are held at zero; the scan goes on.", "Arm again when work is done."),
     EventSpec("controller.stopped", I,

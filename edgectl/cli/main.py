@@ -19,6 +19,8 @@ VERBS = {
     "probe": "Ask one device who it is and what it says.",
     "scan": "Find who answers Modbus in a range of addresses.",
     "watch": "Read one device over and over.",
+    "commission": "Find wiring, scale and sign faults by physics.",
+    "stoptest": "Prove how fast a battery stops by itself.",
     "run": "Run the control loop for one site until stopped.",
     "top": "Watch a running controller in the terminal.",
     "bench": "Measure the scan and the kernel on this machine.",

@@ -12,6 +12,7 @@ import typer
 from edgectl.plant.campus import SCENARIOS
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.start import parse_utc_ns
+from edgectl.plant.wiring import KINDS, Wiring, parse_wiring_fault
 from edgectl.site_model.load import load_site
 
 EPILOG = """\b
@@ -43,6 +44,10 @@ def plant(
     start: Annotated[
         str | None, typer.Option(help="UTC to start at, ISO 8601; a telling hour without.")
     ] = None,
+    wiring_fault: Annotated[
+        list[str] | None,
+        typer.Option(help=f"DEVICE=KIND, may be repeated; KIND: {', '.join(KINDS)}:OTHER."),
+    ] = None,
 ) -> None:
     """Serve the simulated devices of SITE until stopped."""
     options = HostOptions(
@@ -51,6 +56,7 @@ def plant(
         devices=None if devices is None else tuple(devices.split(",")),
         scenario=_known(scenario),
         start_utc_ns=None if start is None else _moment(start),
+        wiring=Wiring(tuple(map(parse_wiring_fault, wiring_fault or []))),
     )
     host = WireHost(load_site(site), options)
     asyncio.run(_serve(host))

@@ -22,7 +22,9 @@ from edgectl.controller.watch import Watch
 from edgectl.errors import IdentityError, OverrunError
 from edgectl.events import emit
 from edgectl.image import Mailbox, Segment, create_segment
+from edgectl.image.layout import MAILBOX_SLOTS
 from edgectl.site_model import KernelTables, Site
+from edgectl.site_model.proofs import unproven
 
 LOOK_S = 0.2
 IDENTIFY_S = 5.0  # a device that has not answered by then is armed around, and not written
@@ -58,6 +60,8 @@ class Session:
         self.ports = SerialPorts(self.runtime.bus, site.lines)
         self.watch = Watch(self.reader)
         self.tables = tables
+        self.unproven = unproven(site)
+        self._mail_seen = 0
 
     def run(self, stop: Event, each_look: Callable[[], None]) -> Outcome:
         """Run until `stop` is set or the scans are done, then bring all outputs to safe.
@@ -77,8 +81,8 @@ class Session:
             self._await_first_scan()
             self._started()
             self._identify(stop)
-            if self.site.arm == "auto" and not stop.is_set():
-                self._arm()
+            if not stop.is_set():
+                self._arm_at_start()
             self._watch_until(stop, each_look, outcome)
         finally:
             self._stop(outcome, started_s)
@@ -144,17 +148,43 @@ class Session:
             remedy="Check address, unit and model, or name the profile of the device there.",
         )
 
+    def _arm_at_start(self) -> None:
+        """Arm where the site says so and every battery's stop is proven; else go on sensing."""
+        if self.site.arm != "auto":
+            return
+        if self.unproven:
+            self._tell_refused("start")
+        else:
+            self._arm()
+
     def _arm(self) -> None:
-        with Mailbox(self._path) as mailbox:
+        with Mailbox(self.path) as mailbox:
             mailbox.put(MailKind.MAIL_ARM, 0, 0.0, 0, ARM_TTL_S)
 
+    def _tell_refused(self, by: str) -> None:
+        reasons = [str(each) for each in self.unproven]
+        emit(log, "controller.arm_refused", site=self.site.id, by=by, reasons=reasons)
+
+    def _watch_arming(self) -> None:
+        """Say why the kernel took no request to arm: it refuses them all, and cannot tell."""
+        taken = int(self.segment.head["mailbox_tail"][0])
+        slots = self.segment.mailbox
+        for seq in range(max(self._mail_seen, taken - MAILBOX_SLOTS), taken):
+            mail = slots[seq % MAILBOX_SLOTS]
+            if mail["seq"] == seq and mail["kind"] == MailKind.MAIL_ARM:
+                self._tell_refused("request")
+        self._mail_seen = taken
+
     @property
-    def _path(self) -> Path:
+    def path(self) -> Path:
+        """Where the segment lies."""
         assert self.segment.path is not None
         return self.segment.path
 
     def _look(self) -> Any:
         self.ports.tend()
+        if self.unproven and not self.tables.scan["may_arm"][0]:
+            self._watch_arming()
         return self.watch.look(time.monotonic_ns())
 
     def _watch_until(self, stop: Event, each_look: Callable[[], None], outcome: Outcome) -> None:

@@ -13,6 +13,7 @@ from edgectl.plant.roles import campus_of, site_roles
 from edgectl.plant.start import demo_start_utc_ns
 from edgectl.plant.traces import open_traces
 from edgectl.plant.wire import Pace, WireDevice, WirePlant
+from edgectl.plant.wiring import SOUND, Wiring
 from edgectl.site_model.model import Device, Site
 
 
@@ -25,6 +26,7 @@ class HostOptions:
     devices        ids to serve; None: all that have a part to play
     scenario       "demo" or "steady"
     start_utc_ns   None: the hour the demonstration picks
+    wiring         faults of the devices' connections
     """
 
     data: Path | None = None
@@ -32,6 +34,7 @@ class HostOptions:
     devices: tuple[str, ...] | None = None
     scenario: str = "demo"
     start_utc_ns: int | None = None
+    wiring: Wiring = SOUND
 
 
 def demo_start(site: Site, data: Path | None) -> int:
@@ -65,9 +68,16 @@ class WireHost:
         self.commands = Commands(self.plant, site)
         self.pace = Pace(self.plant, boundary, self.start_utc_ns)
         roles = site_roles(site)
+        options.wiring.check(roles)
         self.devices = [
             WireDevice(
-                device_slots(self.plant, each, roles[each.id], campus.parameters),
+                device_slots(
+                    self.plant,
+                    each,
+                    roles[options.wiring.stands_for(each.id)],
+                    campus.parameters,
+                    options.wiring,
+                ),
                 self.plant,
                 self.commands,
             )

@@ -22,6 +22,7 @@ from edgectl.plant.commands import site_commands
 from edgectl.plant.registers import DeviceSlots, Slot, device_slots
 from edgectl.plant.roles import campus_of, site_roles
 from edgectl.plant.traces import Traces
+from edgectl.plant.wiring import SOUND, Wiring
 from edgectl.site_model.model import Site
 from edgectl.site_model.tables import KernelTables
 
@@ -92,7 +93,13 @@ class InProcess:
 
 
 def in_process(
-    site: Site, tables: KernelTables, traces: Traces, *, scenario: str = "demo", seed: int = 1
+    site: Site,
+    tables: KernelTables,
+    traces: Traces,
+    *,
+    scenario: str = "demo",
+    seed: int = 1,
+    wiring: Wiring = SOUND,
 ) -> InProcess:
     """A site's plant, with a bus that fills the blocks of these tables.
 
@@ -100,6 +107,7 @@ def in_process(
     traces         weather, utilisation and intensity
     scenario       "demo" or "steady"
     seed           of every draw
+    wiring         faults of the devices' connections
 
     Raises PlantError for a device or point the plant has nothing for.
     """
@@ -107,7 +115,7 @@ def in_process(
     plant = build_plant(campus, scenario, seed)
     roles = site_roles(site)
     devices = tuple(
-        device_slots(plant, each, roles[each.id], campus.parameters)
+        device_slots(plant, each, roles[wiring.stands_for(each.id)], campus.parameters, wiring)
         for each in site.devices
         if each.id in roles
     )
@@ -115,7 +123,7 @@ def in_process(
     block_words = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     shadow = np.zeros(int(counts.sum()) + 4, dtype=np.uint16)
     rows = [
-        _slot_row(slot, each.device.profile.low_first, tables, index, block_words)
+        _slot_row(slot, each.low_first, tables, index, block_words)
         for each in devices
         for slot, index in _indexed(each, tables)
     ]
@@ -194,7 +202,8 @@ def _actions(
             if command.sf_point is not None:
                 exponent = each.exponent(each.device.profile.point(command.sf_point).address)
             row = actions[tables.output_index[tag]]
-            row["scale"] = command.scale * 10.0**exponent
-            if tag in commands:
-                row["kind"], row["index"] = commands[tag]
+            row["scale"] = command.scale * 10.0**exponent * each.command_gain
+            acts_as = f"{each.acts_as}.{command.name}"
+            if acts_as in commands:
+                row["kind"], row["index"] = commands[acts_as]
     return actions

@@ -4,11 +4,12 @@ One Slot a point: raw = signal * mul + add, clamped to the register. The wire se
 raw values into words with pymodbus; the in-process encoder does so in C; both read slots.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgectl.plant._physics import Plant
 from edgectl.plant.parameters import PlantParameters
 from edgectl.plant.roles import Role, Source, point_source
+from edgectl.plant.wiring import SOUND, Wiring
 from edgectl.profiles.model import Point, Profile
 from edgectl.site_model.model import Device
 
@@ -61,13 +62,19 @@ class Slot:
 class DeviceSlots:
     """One device's slots, and its registers that never change.
 
-    fixed   (function, address) to word: identity and scale factors
+    fixed           (function, address) to word: identity and scale factors
+    low_first       the order of words it really has
+    acts_as         id of the device whose commands its own act as
+    command_gain    -1.0 where it takes a command with the other sign
     """
 
     device: Device
     role: Role
     slots: tuple[Slot, ...]
     fixed: dict[tuple[int, int], int]
+    low_first: bool
+    acts_as: str
+    command_gain: float
 
     def exponent(self, address: int) -> int:
         """Scale-factor exponent that this device serves at a register."""
@@ -121,26 +128,47 @@ def _fixed(profile: Profile, exponents: dict[tuple[int, int], int]) -> dict[tupl
     return fixed
 
 
-def device_slots(plant: Plant, device: Device, role: Role, p: PlantParameters) -> DeviceSlots:
+def device_slots(
+    plant: Plant, device: Device, role: Role, p: PlantParameters, wiring: Wiring = SOUND
+) -> DeviceSlots:
     """How one device's registers are filled.
+
+    role     of the place it is connected at
+    wiring   faults of its connection and its map
 
     Raises PlantError for a point that the plant has nothing for.
     """
+    points = device.profile.points
     shared: dict[tuple[int, int], list[tuple[Point, Source]]] = {}
-    for point in device.profile.points:
+    for point in points:
         if point.sf_address is not None:
-            source = point_source(role, point, device.id, p)
+            source = _source(role, point, device.id, p, wiring)
             shared.setdefault((point.function, point.sf_address), []).append((point, source))
-    exponents = {key: scale_exponent(points) for key, points in shared.items()}
+    exponents = {key: scale_exponent(of_one) for key, of_one in shared.items()}
     fixed = _fixed(device.profile, exponents)
     slots = []
-    for point in device.profile.points:
+    for point in points:
         key = (point.function, point.address)
         if key in fixed:  # the scale factor itself, read as a point
             continue
-        source = point_source(role, point, device.id, p)
+        source = _source(role, point, device.id, p, wiring)
         exponent = 0
         if point.sf_address is not None:
             exponent = exponents[point.function, point.sf_address]
         slots.append(_slot(plant, role, point, source, exponent))
-    return DeviceSlots(device, role, tuple(slots), fixed)
+    return DeviceSlots(
+        device=device,
+        role=role,
+        slots=tuple(slots),
+        fixed=fixed,
+        low_first=device.profile.low_first != wiring.has(device.id, "word_swap"),
+        acts_as=wiring.stands_for(device.id),
+        command_gain=-1.0 if wiring.has(device.id, "command_reversed") else 1.0,
+    )
+
+
+def _source(role: Role, point: Point, device: str, p: PlantParameters, wiring: Wiring) -> Source:
+    """What a point shows, faults of its wiring included."""
+    shown = replace(point, name=wiring.counter(device, point.name))
+    source = point_source(role, shown, device, p)
+    return replace(source, gain=source.gain * wiring.gain(device, point.name, p))

@@ -9,11 +9,13 @@ look like a measurement.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from edgectl.errors import PlantError
 from edgectl.plant.boundary import Place
 from edgectl.plant.campus import INT64_MAX, Campus, PvSize, StorageSize
 from edgectl.plant.parameters import PlantParameters
+from edgectl.plant.wiring import PHASE_SHARES, PHASES
 from edgectl.profiles.model import Point
 from edgectl.site_model.model import Device, Load, Site
 
@@ -25,8 +27,8 @@ SQRT3 = math.sqrt(3.0)
 class Role:
     """What a device stands for.
 
-    kind      grid it aux pv storage battery flexible io
-    index     of its kind; a BMS has its battery's
+    kind      grid it aux pv storage battery feeder flexible io
+    index     of its kind; a BMS and the meter of its feeder have their battery's
     rating_w  the most its power point is to show
     """
 
@@ -39,7 +41,7 @@ class Role:
         """Prefix of the role's signals."""
         if self.kind == "grid":
             return "grid"
-        return f"{'storage' if self.kind == 'battery' else self.kind}{self.index}"
+        return f"{'storage' if self.kind in ('battery', 'feeder') else self.kind}{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,12 @@ def site_roles(site: Site) -> dict[str, Role]:
         ("aux", [(each.power, each.worst_case_w) for each in auxes(site)[0]]),
         ("pv", [(each.power, each.rating_w) for each in site.pvs]),
         ("battery", [(each.soc, each.discharge_rating_w) for each in site.batteries]),
+        ("feeder", [(each.proof_meter or "", each.charge_rating_w) for each in site.batteries]),
         ("storage", [(each.command, each.discharge_rating_w) for each in site.batteries]),
     ):
         for index, (tag, rating_w) in enumerate(tags):
-            roles[device_of(tag)] = Role(kind, index, rating_w)
+            if tag:
+                roles[device_of(tag)] = Role(kind, index, rating_w)
     roles[device_of(site.grid.power)] = Role("grid", 0, 2.0 * site.grid.import_cap_w)
     if site.flexible is not None:
         roles[device_of(site.flexible.command)] = Role("flexible", 0, site.grid.import_cap_w)
@@ -160,6 +164,7 @@ def _feed_sources(role: Role, p: PlantParameters) -> Iterator[tuple[str, Source]
         "grid": p.grid_voltage_v,
         "pv": p.pv_voltage_v,
         "storage": p.storage_voltage_v,
+        "feeder": p.storage_voltage_v,
     }.get(role.kind, p.bus_voltage_v)
     tangent = math.sqrt(1.0 - p.power_factor**2) / p.power_factor
     amps = watt / (SQRT3 * line_v * p.power_factor)
@@ -171,8 +176,7 @@ def _feed_sources(role: Role, p: PlantParameters) -> Iterator[tuple[str, Source]
     yield "energy_import", Source(f"{u}.energy_import_j", magnitude=1e18, counter=True)
     yield "energy_export", Source(f"{u}.energy_export_j", magnitude=1e18, counter=True)
     yield "firmware_major", constant(2.0)
-    # Phases differ by a few parts in a thousand, as they do.
-    for phase, share in (("l1", 1.002), ("l2", 0.999), ("l3", 0.999)):
+    for phase, share in zip(PHASES, PHASE_SHARES, strict=True):
         yield f"active_power_{phase}", Source(f"{u}.power_w", share / 3.0, magnitude=watt / 2)
         yield f"current_{phase}", Source(f"{u}.current_a", share, magnitude=1.2 * amps)
         yield f"voltage_{phase}", Source("voltage_ratio", line_v / SQRT3, magnitude=line_v)
@@ -240,9 +244,10 @@ def _other_sources(role: Role) -> Iterator[tuple[str, Source]]:
     yield "open_request_readback", Source("open_request")
 
 
+@cache
 def _sources(role: Role, p: PlantParameters) -> dict[str, Source]:
-    """Every point name this role can fill."""
-    if role.kind in ("grid", "it", "aux"):
+    """Every point name this role can fill; asked for each point of a device, so made once."""
+    if role.kind in ("grid", "it", "aux", "feeder"):
         return dict(_feed_sources(role, p))
     if role.kind == "pv":
         return dict(_feed_sources(role, p)) | dict(_pv_sources(role, p))

@@ -74,7 +74,7 @@ class WireDevice:
         self._plant = plant
         self._commands = commands
         self._readings: dict[tuple[int, int, int], _Reading] = {}
-        self._low_first = self.device.profile.low_first
+        self._low_first = device_slots.low_first
 
     def simdevice(self) -> SimDevice:
         """The device as pymodbus serves it."""
@@ -166,7 +166,7 @@ class WireDevice:
             if address <= first and first + words <= address + len(values):
                 at = first - address
                 self._commands.write(
-                    f"{self.device.id}.{command.name}",
+                    f"{self.slots.acts_as}.{command.name}",
                     self._value(command, values[at : at + words]),
                 )
                 self._readings.clear()
@@ -184,7 +184,8 @@ class WireDevice:
         if command.sf_point is not None:
             point = self.device.profile.point(command.sf_point)
             exponent = self.slots.exponent(point.address)
-        return float(raw) * command.scale * 10.0**exponent  # type: ignore[arg-type]
+        value = float(raw) * command.scale * 10.0**exponent  # type: ignore[arg-type]
+        return value * self.slots.command_gain
 
 
 def _runs(addresses: list[int], reach: int) -> list[list[int]]:

@@ -31,7 +31,8 @@ def sites_root() -> Traversable:
 def site_names() -> list[str]:
     """Names of the sites that ship with the package."""
     found = (each.name for each in sites_root().iterdir())
-    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+    files = [name for name in found if name.endswith(".toml")]
+    return sorted(n.removesuffix(".toml") for n in files if not n.endswith(".proofs.toml"))
 
 
 def load_site(site: str | Path) -> Site:

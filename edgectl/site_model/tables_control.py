@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edgectl._kernel.layout import DTYPES
 from edgectl.site_model.model import Battery, Load, Site
+from edgectl.site_model.proofs import unproven
 from edgectl.site_model.tags import SITE, SITE_POINTS
 
 PPM = 1_000_000
@@ -195,7 +196,7 @@ def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> 
         "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],
         "open_request_output": NONE if site.open_request is None else outputs[site.open_request],
         "first_device_age_point": points[f"{site.devices[0].id}.age"],
-        "may_arm": True,
+        "may_arm": not unproven(site),
         **internal,
     }
 
