@@ -23,6 +23,7 @@ from edgectl.site_model import compile_tables, load_site
 
 SITE = load_site("demo")
 TABLES = compile_tables(SITE)
+TABLES.scan["may_arm"] = 1  # no stop has to be proven on a plant in memory
 TRACES = ClimatologyTraces()
 START_NS = 1_000_000_000
 NOON_UTC_NS = 1_690_049_000_000_000_000  # sun on the PV of the demo site

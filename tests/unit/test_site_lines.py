@@ -118,7 +118,7 @@ def test_json_is_one_object_on_the_last_line(capsys: pytest.CaptureFixture[str])
     check("demo", json=True)
     told = json.loads(capsys.readouterr().out.strip().split("\n")[-1])
     assert told["ok"] is True
-    assert len(told["devices"]) == 17
+    assert len(told["devices"]) == 19
     assert any("paper" in warning for warning in told["warnings"])
 
 

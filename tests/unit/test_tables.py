@@ -101,10 +101,12 @@ def test_devices_that_share_an_address_share_a_link(tmp_path: Path, site: Site) 
     assert profile.name == "generic-workload-gateway"
     shipped = _profile_text("flexible/generic-workload-gateway")
     (tmp_path / "gateway.toml").write_text(re.sub(r"units +=.*", "units = [7]", shipped))
-    head, _, tail = text.rpartition("unit    = 1\n")
+    before, gateway, after = text.partition('"gateway.toml"')
+    head, _, tail = (gateway + after).partition("unit    = 1\n")
+    head = before + head
     (tmp_path / "shared.toml").write_text(head + "unit    = 7\n" + tail)
     tables = compile_tables(load_site(tmp_path / "shared.toml"))
-    assert len(tables.links) == 16
+    assert len(tables.links) == 18
     assert tables.links[0]["devices"] == 2
     assert [each["id"] for each in tables.directory["devices"][:2]] == ["GRID-01", "FLEX-01"]
     assert tables.devices["unit"][:2].tolist() == [1, 7]
