@@ -16,6 +16,8 @@ from edgectl.profiles import Profile
 from edgectl.profiles.units import KELVIN_OF_0_DEGC, unit_text
 from edgectl.site_model import Cause, Interlock, KernelTables, Site, compile_tables
 from edgectl.site_model.load import load_site
+from edgectl.site_model.proofs import stop_text
+from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
 
 EPILOG = """\b
@@ -67,7 +69,10 @@ def check(
 def show(console: Console, site: Site, tables: KernelTables, *, points: bool = False) -> None:
     """Print the whole report."""
     console.print(_heading(site, tables))
-    for table in (_devices(site), _limits(site), _assets(site), _interlocks(site)):
+    tables_shown = (
+        _devices(site), _schedule(site), _limits(site), _assets(site), _interlocks(site)
+    )  # fmt: skip
+    for table in tables_shown:
         console.print()
         console.print(table)
     if points:
@@ -142,6 +147,26 @@ def _devices(site: Site) -> Table:
     return table
 
 
+def _schedule(site: Site) -> Table:
+    """What the field bus holds whatever a reply takes within its timeout."""
+    table = _grid_table(
+        "Schedule of the field bus",
+        [
+            ("link", "left"), ("devices", "fold"), ("reads", "right"), ("turn", "right"),
+            ("oldest good value", "left"), ("age", "right"), ("stale", "right"),
+        ],
+    )  # fmt: skip
+    table.caption = "ms; turn: all reads and writes, each reply as late as its timeout lets it"
+    table.caption_justify = "left"
+    for row in schedule(site):
+        turn, age, limit = (each // NS_PER_MS for each in (row.turn_ns, row.age_ns, row.limit_ns))
+        table.add_row(
+            row.link, ", ".join(row.devices), str(row.requests), str(turn), row.worst, str(age),
+            str(limit),
+        )  # fmt: skip
+    return table
+
+
 def _megawatt(value_w: float) -> str:
     return f"{value_w / W_PER_MW:g} MW"
 
@@ -186,7 +211,8 @@ def _assets(site: Site) -> Table:
             battery.power,
             f"+{_megawatt(battery.charge_rating_w)} -{_megawatt(battery.discharge_rating_w)}, "
             f"{battery.capacity_j / J_PER_MWH:g} MWh, {battery.reserve_ratio:.0%} to "
-            f"{battery.full_ratio:.0%}, ramp {_megawatt(battery.ramp_w_per_s)}/s",
+            f"{battery.full_ratio:.0%}, ramp {_megawatt(battery.ramp_w_per_s)}/s; "
+            f"{stop_text(site, battery.command)}",
         )
     for pv in site.pvs:
         limited = f"limited by {pv.limit}" if pv.limit else "cannot be limited"
@@ -307,6 +333,18 @@ def summary(site: Site, tables: KernelTables) -> dict[str, Any]:
         "interlocks": [
             {"id": row.id, "title": row.title, "priority": row.priority, "effect": effect_text(row)}
             for row in site.interlocks
+        ],
+        "schedule": [
+            {
+                "link": row.link,
+                "devices": list(row.devices),
+                "requests": row.requests,
+                "turn_ms": row.turn_ns / NS_PER_MS,
+                "worst": row.worst,
+                "age_ms": row.age_ns / NS_PER_MS,
+                "limit_ms": row.limit_ns / NS_PER_MS,
+            }
+            for row in schedule(site)
         ],
         "import_cap_w": site.grid.import_cap_w,
         "warnings": advice(site),

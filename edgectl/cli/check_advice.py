@@ -29,22 +29,7 @@ def _profiles(site: Site) -> Iterator[str]:
 
 
 def _bus(site: Site) -> Iterator[str]:
-    """Links on which a scan's reads leave little time for each reply."""
-    links: dict[str, list[str]] = {}
-    for device in site.devices:
-        links.setdefault(device.link, []).append(device.id)
-    busiest, most = "", 0
-    for ids in links.values():
-        profiles = [site.device(each).profile for each in ids]
-        requests = sum(len([b for b in p.blocks if b.every == 1]) for p in profiles)
-        slow = max((sum(b.every > 1 for b in p.blocks) for p in profiles), default=0)
-        if requests + bool(slow) > most:
-            busiest, most = ", ".join(ids), requests + bool(slow)
-    budget_ms = site.scan.lead_ns / NS_PER_MS / max(most, 1)
-    yield (
-        f"the busiest link ({busiest}) has up to {most} requests a scan: its data is fresh at the "
-        f"scan while each reply takes under {budget_ms:.0f} ms."
-    )
+    """What starts to write by itself."""
     if site.arm == "auto":
         yield "the controller arms itself: it writes as soon as its interlocks are clear."
 

@@ -28,7 +28,7 @@ EPILOG = """\b
 It reads the process image of the controller that runs for SITE; where none runs, it runs one
 of its own that writes to no device. Only --step asks for something: it goes through interlocks
 and limits as any request does, as 0, +W, 0, -W, 0, three seconds each.
-What each check can tell, and what it cannot: docs/commissioning-physics.md
+What each check can tell, and what it cannot: docs/commissioning.md
 
 \b
 exit status

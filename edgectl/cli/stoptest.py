@@ -35,7 +35,7 @@ from edgectl.site_model.proofs import StopProof, load_proofs, seconds_text, stor
 EPILOG = """\b
 It runs a controller of its own, with every interlock of the site alive: no other one may run.
 Ctrl-C at any time: the device is written to again, and every battery is brought to zero.
-How to choose power and hour, and what the record says: docs/commissioning-stop.md
+How to choose power and hour, and what the record says: docs/commissioning.md
 
 \b
 exit status

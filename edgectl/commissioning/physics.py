@@ -1,6 +1,6 @@
 """Commissioning by physics: from what was seen of a site to its faults, by values alone.
 
-See docs/commissioning-physics.md for what each check can and cannot tell.
+See docs/commissioning.md for what each check can and cannot tell.
 """
 
 from collections import Counter

@@ -4,9 +4,11 @@ from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address
 
 from edgectl.profiles.model import INT64_MAX, Profile
-from edgectl.profiles.problems import RANK_REFERENCE, RANK_VALUE, did_you_mean
+from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
 from edgectl.profiles.read_plan import read_plan
 from edgectl.site_model.context import Context
+from edgectl.site_model.model import Site
+from edgectl.site_model.schedule import schedule
 from edgectl.site_model.schema import DeviceEntry, LineEntry
 
 NS_PER_MS = 1_000_000
@@ -176,3 +178,26 @@ def slowed(profile: Profile, device: DeviceEntry) -> Profile:
     )
     blocks = read_plan(points, profile.max_registers, profile.gaps_legal)
     return replace(profile, points=points, blocks=blocks)
+
+
+def check_schedule(context: Context, site: Site) -> None:
+    """Report every link that cannot hold the age of its values."""
+    ids = [each.id for each in context.file.device]
+    for row in schedule(site):
+        if row.holds:
+            continue
+        at = ids.index(row.worst.partition(".")[0])
+        turn_ms, age_ms, limit_ms = (
+            each // NS_PER_MS for each in (row.turn_ns, row.age_ns, row.limit_ns)
+        )
+        context.add(
+            context.path("device", at),
+            f"{row.link} needs up to {turn_ms} ms for the {row.requests} reads and the writes of "
+            f"{', '.join(row.devices)}: {row.worst} may be {age_ms} ms old and is stale after "
+            f"{limit_ms} ms",
+            "Its values would turn bad, and trip, while nothing is broken.",
+            f"Give it stale_after_ms = {age_ms + 1} if that is soon enough, a slower class "
+            "(every_scans) to what else is on the link, a link of its own, or a profile with a "
+            "shorter timeout_ms that the device was seen to keep.",
+            RANK_SAFETY,
+        )

@@ -15,6 +15,7 @@ from edgectl.profiles import toml_text as toml
 from edgectl.profiles.problems import RANK_REFERENCE, Report, did_you_mean, schema_problems
 from edgectl.site_model.build import build_site
 from edgectl.site_model.check import check_site
+from edgectl.site_model.check_bus import check_schedule
 from edgectl.site_model.check_interlocks import check_interlocks
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Site
@@ -91,7 +92,11 @@ def parse_site(path: Path, content: bytes) -> Site:
     interlocks = check_interlocks(context)
     if report.problems or refused:
         raise SiteFileError([*report.ordered(), *refused])
-    return build_site(path, hashlib.sha256(content).hexdigest(), context, interlocks)
+    site = build_site(path, hashlib.sha256(content).hexdigest(), context, interlocks)
+    check_schedule(context, site)
+    if report.problems:
+        raise SiteFileError(report.ordered())
+    return site
 
 
 def _salvage(report: Report) -> tuple[SiteFile | None, dict[str, list[int]], set[str]]:

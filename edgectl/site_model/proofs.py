@@ -27,7 +27,7 @@ NS_PER_MS = 1_000_000
 SHA256_SHOWN = 12
 HEAD = """\
 # What each device of this site really did when the controller fell silent, and how fast.
-# Written by edgectl stoptest; docs/commissioning-stop.md says how to read and repeat it.
+# Written by edgectl stoptest; docs/commissioning.md says how to read and repeat it.
 # A proof holds for the register map it was made with: another profile_sha256 makes it void.
 """
 

@@ -12,12 +12,10 @@ from edgectl._kernel.layout import DTYPES
 from edgectl._kernel.process_image import PointType, WordOrder
 from edgectl.profiles.model import Block, Command, Firmware, Point, Probe, Profile
 from edgectl.site_model.model import Device, Site
+from edgectl.site_model.schedule import idle_ns, silence_ns
 
 Table = NDArray[np.void]
 COIL_ON = 0xFF00
-RTU_FIXED_ABOVE_BAUD = 19_200  # above it the two times are fixed (MSL 2.5.1.1)
-RTU_GAP_NS = 750_000
-RTU_SILENCE_NS = 1_750_000
 
 
 @dataclass(slots=True)
@@ -73,13 +71,10 @@ def _fill_link(row: np.void, own: list[int], devices: list[Device]) -> None:
         row["ipv4"] = int(IPv4Address(devices[0].host))
         row["port"] = devices[0].port
         return
-    fast = line.baud > RTU_FIXED_ABOVE_BAUD
-    gap_ns = RTU_GAP_NS if fast else line.char_ns * 3 // 2
-    silence_ns = RTU_SILENCE_NS if fast else line.char_ns * 7 // 2
     row["kind"] = LinkKind.LINK_SERIAL
     row["char_ns"] = line.char_ns
-    row["silence_ns"] = silence_ns + line.turnaround_ns
-    row["idle_ns"] = gap_ns + line.latency_ns
+    row["silence_ns"] = silence_ns(line)
+    row["idle_ns"] = idle_ns(line)
     row["latency_ns"] = line.latency_ns
 
 

@@ -27,6 +27,8 @@ def site(root: Path, tmp_path: Path) -> Path:
     )
     path = tmp_path / "site.toml"
     path.write_text(re.sub(r'(?m)^id\s*= "demo"', f'id = "run-{os.getpid()}"', text, count=1))
+    proofs = "demo.proofs.toml"
+    (tmp_path / proofs).write_text((root / "edgectl" / "sites" / proofs).read_text())
     return path
 
 

@@ -65,6 +65,7 @@ profile = "storage/sunspec-der-storage"
 host = "127.0.0.1"
 port = 15022
 unit = 1
+stale_after_ms = 600
 
 [[device]]
 id = "IO-01"

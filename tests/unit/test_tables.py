@@ -96,6 +96,7 @@ def test_a_links_devices_stand_together(tables: KernelTables) -> None:
 
 def test_devices_that_share_an_address_share_a_link(tmp_path: Path, site: Site) -> None:
     text = site.path.read_text().replace("port    = 15036", "port    = 15020")
+    text = text.replace("unit    = 1\n", "unit    = 1\nstale_after_ms = 600\n", 1)
     text = text.replace('"flexible/generic-workload-gateway"', '"gateway.toml"')
     profile = Path(str(site.device("FLEX-01").profile.name))
     assert profile.name == "generic-workload-gateway"
@@ -104,7 +105,7 @@ def test_devices_that_share_an_address_share_a_link(tmp_path: Path, site: Site) 
     before, gateway, after = text.partition('"gateway.toml"')
     head, _, tail = (gateway + after).partition("unit    = 1\n")
     head = before + head
-    (tmp_path / "shared.toml").write_text(head + "unit    = 7\n" + tail)
+    (tmp_path / "shared.toml").write_text(head + "unit    = 7\nstale_after_ms = 600\n" + tail)
     tables = compile_tables(load_site(tmp_path / "shared.toml"))
     assert len(tables.links) == 18
     assert tables.links[0]["devices"] == 2
