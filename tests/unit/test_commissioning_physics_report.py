@@ -15,6 +15,10 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import slot_words
 from edgectl.plant.wiring import KINDS, Wiring, parse_wiring_fault
 
+pytestmark = (
+    pytest.mark.untraced
+)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+
 START_UTC_NS = 1_690_049_000_000_000_000
 
 

@@ -32,6 +32,10 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.profiles import Profile, load_profile, parse_profile
 from edgectl.site_model import Device, load_site
 
+pytestmark = (
+    pytest.mark.untraced
+)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+
 TIMEOUT_MS = 150
 METER = "meter/socomec-diris-a14"
 SMALL = """

@@ -101,6 +101,7 @@ def test_the_birth_names_tables_and_profiles_for_whoever_comes_later(broker: Bro
     directory = compile_tables(load_site("demo")).directory
     with connected(broker.port) as publisher:
         publisher.set_birth(birth(directory, "edge-1"))
+        assert wait(lambda: publisher.published >= 2)
         late = Stranger(broker.port)
         assert wait(lambda: late.of("birth"))
         message = late.of("birth")[-1]
