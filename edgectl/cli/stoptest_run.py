@@ -36,9 +36,10 @@ RENEW_S = 1.0
 REQUEST_TTL_S = 3.0  # a request that nobody renews lapses: a lost terminal leaves nothing standing
 READY_S = 10.0  # for identity and arming
 CLEAR_S = 90.0  # for interlocks to clear, the push-button at the cabinet among them
-REACH_S = 30.0  # for the power to come, and for it to go again
+REACH_S = 30.0  # for the power to come
+ZERO_S = 10.0  # for it to go again; where the import cap keeps it, the controller's end does it
 MUTE_NONE, MUTE_WRITES, MUTE_ALL = 0, 1, 2
-ZERO_PERIODS = 3  # from zero asked to zero committed, with one to spare
+ZERO_PERIODS = 15  # of the 20 scans that a kernel takes to stop
 
 Say = Callable[[str], None]
 
@@ -53,11 +54,32 @@ class StopSession(Session):
 
     def mute(self, device: int | None, level: int = MUTE_NONE) -> None:
         """Silence one device; None lifts it again."""
-        if self.muted is not None:
+        if self.muted is not None and self.muted != device:
             self.runtime.bus.mute(self.muted, MUTE_NONE)
         self.muted = device
         if device is not None:
             self.runtime.bus.mute(device, level)
+
+    def speak_again(self, periods: int) -> None:
+        """Lift the silence once zero waits to be written, at most so many scan periods from now.
+
+        What waits for the device is an old set point until its scale factor was read again and
+        zero could be put in its place: so reads come first, and writes after.
+        """
+        device = self.muted
+        if device is None:
+            return
+        self.mute(device, MUTE_WRITES)
+        outputs = [
+            at
+            for at, battery in enumerate(self.site.batteries)
+            if battery.command.partition(".")[0] == self.site.devices[device].id
+        ]
+        for _ in range(periods):
+            time.sleep(self.site.scan.period_ns * 1e-9)
+            if not self.reader.snapshot()["storages"]["output_w"][outputs].any():
+                break
+        self.mute(None)
 
     def _arm_at_start(self) -> None:
         self._arm()
@@ -65,10 +87,8 @@ class StopSession(Session):
 
     def _stop(self, *args: Any) -> None:
         if self.muted is not None:
-            # What waits for the device may be an old set point: zero must replace it first.
             self.runtime.kernel.stop()
-            time.sleep(ZERO_PERIODS * self.site.scan.period_ns * 1e-9)
-            self.mute(None)
+            self.speak_again(ZERO_PERIODS)
         super()._stop(*args)
 
 
@@ -134,10 +154,10 @@ def _test(
     failure: _Failure,
 ) -> None:
     """The tester's thread."""
-    while not session.begun.wait(LOOK_S):
-        if cancel.is_set():
-            return
     try:
+        while not session.begun.wait(LOOK_S):
+            if cancel.is_set():
+                raise _stopped_early(session.site)
         with Mailbox(session.path) as mailbox:
             for plan in plans:
                 done(plan, StopTester(session, plan, mailbox, cancel, say).run())
@@ -145,6 +165,15 @@ def _test(
         failure.error = error
     finally:
         stop.set()
+
+
+def _stopped_early(site: Site) -> NotMeasuredError:
+    return NotMeasuredError(
+        where=site.id,
+        problem="it was stopped before it began",
+        because="Nothing is proven, and nothing was moved.",
+        remedy="Test again.",
+    )
 
 
 class StopTester:
@@ -376,15 +405,19 @@ class StopTester:
             )
 
     def _back_to_zero(self) -> None:
-        """Zero, first asked, then spoken; then see that it is so."""
+        """Zero, first asked, then spoken; then see that it is so.
+
+        One who was told to end leaves it to the session's end, which asks nobody's permission.
+        """
+        if self.cancel.is_set():
+            return
         with _regardless(self):
             self._want(0.0)
-            self._until(lambda: self._storage["setpoint_w"] == 0.0, REACH_S)
-            time.sleep(ZERO_PERIODS * self.site.scan.period_ns * 1e-9)  # the zero is committed
-            self.session.mute(None)
+            self._until(lambda: self._storage["setpoint_w"] == 0.0, ZERO_S)
+            self.session.speak_again(round(ZERO_S * NS_PER_S / self.site.scan.period_ns))
             band_w = self.plan.tolerance_w
             at_zero = self._until(
-                lambda: self._power_w is not None and abs(self._power_w) <= band_w, REACH_S
+                lambda: self._power_w is not None and abs(self._power_w) <= band_w, ZERO_S
             )
             shown = self.image["samples"][self.point]["value"]
             end = "is back at zero" if at_zero else f"DOES NOT COME TO ZERO: it shows {shown:g} W"
