@@ -1,10 +1,14 @@
 """Build of the compiled kernel and plant. Everything else stands in pyproject.toml."""
 
+import hashlib
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 
 KERNEL = (
     "clock", "modbus", "rtu", "exchange", "link", "fieldbus", "process_image", "quality", "blocks",
@@ -25,23 +29,24 @@ sources = {f"edgectl._kernel.{name}": Path(f"ext/{name}.pyx") for name in KERNEL
 sources |= {f"edgectl.plant._{name}": Path(f"ext/plant/{name}.pyx") for name in PLANT}
 
 
-def generated_c_is_stale() -> bool:
+def generated_c_is_stale(place: str | None, names: Iterable[str]) -> bool:
     """Cython does not track a .pxd that is not beside its .pyx; a stale struct would result."""
     newest = max(os.path.getmtime(header) for header in headers)
-    generated = [Path(build_dir or ".", path).with_suffix(".c") for path in sources.values()]
+    generated = [Path(place or ".", sources[name]).with_suffix(".c") for name in names]
     return any(c.exists() and c.stat().st_mtime < newest for c in generated)
 
 
 macros = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if trace else []
-setup(
-    packages=[*find_packages(include=["edgectl", "edgectl.*"]), "edgectl.firmware_profiles"],
-    ext_modules=[]
-    if link_only
-    else cythonize(
+
+
+def translate(names: Iterable[str], place: str | None) -> list[Extension]:
+    """Write the C of these modules below place; tools/proofs proves what this writes."""
+    names = list(names)
+    made: list[Extension] = cythonize(
         [
             Extension(
                 name,
-                [str(path)],
+                [str(sources[name])],
                 depends=headers,
                 define_macros=macros,
                 extra_compile_args=[
@@ -51,10 +56,10 @@ setup(
                     "-ffp-contract=off",
                 ],
             )
-            for name, path in sources.items()
+            for name in names
         ],
-        force=generated_c_is_stale(),
-        build_dir=build_dir,
+        force=generated_c_is_stale(place, names),
+        build_dir=place,
         annotate=annotate,
         compiler_directives={
             "language_level": 3,
@@ -66,5 +71,33 @@ setup(
             "embedsignature": True,
             "linetrace": trace,
         },
-    ),
-)
+    )
+    return made
+
+
+def sha256(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+class BuildAndRecord(build_ext):
+    """Keeps, for each module, the SHA-256 of the C it was compiled from and of the result."""
+
+    def build_extension(self, ext: Extension) -> None:
+        record = Path(self.build_temp, f"{ext.name}.made.json")
+        if not record.exists():
+            self.force = True  # compiled before there was a record: from which C, nobody knows
+        compiled = self.get_ext_fullpath(ext.name)
+        before = os.stat(compiled).st_mtime_ns if os.path.exists(compiled) else None
+        super().build_extension(ext)
+        if os.stat(compiled).st_mtime_ns != before:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            (c,) = ext.sources
+            record.write_text(json.dumps({"c_sha256": sha256(c), "so_sha256": sha256(compiled)}))
+
+
+if __name__ == "__main__":
+    setup(
+        packages=[*find_packages(include=["edgectl", "edgectl.*"]), "edgectl.firmware_profiles"],
+        ext_modules=[] if link_only else translate(sources, build_dir),
+        cmdclass={"build_ext": BuildAndRecord},
+    )

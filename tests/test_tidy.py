@@ -207,8 +207,11 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
     report([name_of(p) for p in files if above != "/" and above in p.read_text()])
 
 
+SCRIPTS = ("setup", "test", "demo", "new_profile", "prove", "fuzz")
+
+
 def tool_scripts() -> list[Path]:
-    return [ROOT / "tools" / name for name in ("setup", "test", "demo", "new_profile")]
+    return [ROOT / "tools" / name for name in SCRIPTS]
 
 
 # ---- names and units

@@ -1,0 +1,13 @@
+/* The names that Cython gives the things of a module.
+ *
+ * A C file here says which module it is about, includes that module's generated C and this:
+ *     #define MODULE 7edgectl_7_kernel_6modbus
+ *     #include "modbus.c"
+ *     #include "kernel.h"
+ */
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define NAME(kind, name) JOIN(JOIN(JOIN(__pyx_, kind), MODULE), JOIN(_, name))
+#define F(name) NAME(f_, name) /* a cdef function */
+#define T(name) NAME(t_, name) /* a struct or an enum, without the word */
+#define E(name) NAME(e_, name) /* a name out of an enum */

@@ -1,0 +1,108 @@
+"""Prove what claims.py says of the C that Cython generates, and print a table.
+
+Exit status: 0 every claim is proved, or nothing could be run and --require is not given;
+1 a claim is not proved, or --require and nothing could be run.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from proofs import cbmc, generate
+from proofs.claims import CLAIMS, Claim
+
+MUTANTS = "mutants: not asked"
+
+
+def figures(version: str | None, outcomes: Sequence[cbmc.Outcome], skipped: int) -> dict[str, Any]:
+    """What `--json` prints.
+
+    version   of cbmc; None where there is none
+    skipped   claims that were not run
+    """
+    modules = sorted({outcome.claim.module for outcome in outcomes})
+    sources = {m: generate.sha256(generate.generated(m)) for m in modules}
+    match = all(generate.compiled_from(m) == digest for m, digest in sources.items())
+    return {
+        "cbmc_version": version,
+        "properties_proved": sum(outcome.proved for outcome in outcomes),
+        "properties_failed": sum(not outcome.proved for outcome in outcomes),
+        "properties_skipped": skipped,
+        "sources_sha256": sources,
+        "sources_sha256_match": match if sources else None,
+        "mutants": None,
+        "mutants_killed": None,
+        "survivors": None,
+        "skipped": [MUTANTS],
+        "refuted": {o.claim.name: o.reasons for o in outcomes if not o.proved},
+    }
+
+
+def show(console: Console, outcomes: Sequence[cbmc.Outcome]) -> None:
+    """The table: claim, result, seconds."""
+    table = Table(title="Proofs of the generated C")
+    for heading, place in (("claim", "left"), ("says", "left"), ("result", "left"), ("s", "right")):
+        table.add_column(heading, justify=place)  # type: ignore[arg-type]
+    for outcome in outcomes:
+        result = "proved" if outcome.proved else "NOT PROVED: " + "; ".join(outcome.reasons[:3])
+        table.add_row(outcome.claim.name, outcome.claim.words, result, f"{outcome.seconds:.1f}")
+    console.print(table)
+
+
+def wanted(names: Sequence[str]) -> list[Claim]:
+    """The claims of these names, all without any."""
+    return [claim for claim in CLAIMS if not names or claim.name in names]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the claims one after the other."""
+    parser = argparse.ArgumentParser(prog="tools/prove", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser.add_argument("--require", action="store_true", help="fail where cbmc cannot be had")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="CLAIM",
+        choices=[claim.name for claim in CLAIMS],
+        help="one claim; repeatable",
+    )
+    asked = parser.parse_args(words)
+    console = Console(width=140) if asked.json else Console()
+    chosen = wanted(asked.only)
+    try:
+        tool = cbmc.find()
+        version = cbmc.version(tool)
+    except cbmc.AbsentError as absent:
+        console.print(f"SKIPPED, NOTHING IS PROVED: {absent}", style="bold red", markup=False)
+        if asked.json:
+            told = figures(None, [], len(CLAIMS))
+            print(json.dumps({**told, "skipped": [f"every proof: {absent}", MUTANTS]}))
+        return 1 if asked.require else 0
+    generate.translate(claim.module for claim in chosen)
+    outcomes = []
+    for claim in chosen:
+        outcomes.append(cbmc.prove(tool, claim))
+        verdict = "proved" if outcomes[-1].proved else "NOT PROVED"
+        console.print(f"{claim.name}: {verdict}", style="dim", highlight=False)
+    show(console, outcomes)
+    told_figures = figures(version, outcomes, len(CLAIMS) - len(chosen))
+    match = told_figures["sources_sha256_match"]
+    console.print(f"cbmc {version}; built modules come from this C: {match}", highlight=False)
+    if not match:
+        console.print(
+            "The modules in the tree were built from other C, or nobody recorded from "
+            "which: ./tools/setup builds them again.",
+            style="bold red",
+        )
+    if asked.json:
+        print(json.dumps(told_figures))
+    return 0 if all(outcome.proved for outcome in outcomes) and match else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
