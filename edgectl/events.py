@@ -75,6 +75,11 @@ SPECS = (
     EventSpec("scan.overrun", W, ("scan", "period", "skipped", "lateness_us", "exec_us"),
               "A scan ended after the next deadline; whole periods were skipped.",
               "Once is no harm. Look for other load on the processor if it repeats."),
+    EventSpec("bus.turn_exceeded", W, ("link", "device", "scan", "poll_ms", "bound_ms"),
+              "A read took longer from its due mark to its reply than the schedule allows for; "
+              "said once a link.",
+              "Its values may turn stale. Raise reply_ms to what edgectl watch shows, and see what "
+              "edgectl check says then; look for other load on the processor."),
     EventSpec("line.port_opened", I, ("line", "port", "baud"),
               "The serial port is open; the devices on the line are asked who they are.", NOTHING),
     EventSpec("line.port_failed", W, ("line", "port", "error"),

@@ -70,6 +70,7 @@ cdef void device_agreed(Bus* bus, int32_t device, int64_t now_ns) noexcept nogil
     for output in range(row.first_output, row.first_output + row.outputs):
         if output_take(&bus.image.output_buffers[output]):
             output_fate(bus, output, False, now_ns)
+    bus.devices[device].hold_until_ns = now_ns
     store64(&bus.image.links[device].refused, 0)
     store64(&bus.image.links[device].identified, 1)
     store64(&bus.image.links[device].writable, bus.devices[device].in_range)
@@ -243,6 +244,8 @@ cdef bint choose_read(Bus* bus, Link* link, int32_t device, int64_t now_ns) noex
         bus.devices[device].turn = block - row.first_block
         choose(bus, link, device, REQUEST_READ, block)
         link.due_ns = bus.block_due_ns[block]
+        if link.due_ns < bus.devices[device].hold_until_ns:
+            link.due_ns = bus.devices[device].hold_until_ns
         link.request.function = bus.image.block_rows[block].function
         link.request.address = bus.image.block_rows[block].address
         link.request.count = bus.image.block_rows[block].count

@@ -45,10 +45,17 @@ def directory(site: str = "fake", period_ns: int = PERIOD_NS) -> dict[str, Any]:
         "period_ns": period_ns,
         "points": points,
         "devices": [
-            {"id": name, "profile": "meter/fake", "host": "127.0.0.1", "port": 1, "unit": 1}
+            {
+                "id": name,
+                "profile": "meter/fake",
+                "host": "127.0.0.1",
+                "port": 1,
+                "unit": 1,
+                "turn_bound_ns": 184_000_000,
+            }
             for name in devices
         ],
-        "links": [],
+        "links": [{"address": "127.0.0.1:1", "devices": devices}],
         "interlocks": [
             interlock | {"id": f"IL-{row:02d}", "title": f"Row {row}"} for row in range(5)
         ],

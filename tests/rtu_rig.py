@@ -15,6 +15,9 @@ from typing import Self
 
 REQUEST_BYTES = 8  # of functions 3 and 4
 CRC_POLYNOMIAL = 0xA001
+NOISE = b"\x55\xaa"
+SILENCE_S = 0.02  # more than any line's 3.5 characters
+LOOK_S = 0.02
 
 
 class Say(Enum):
@@ -24,10 +27,12 @@ class Say(Enum):
     SILENT = auto()
     BAD_CRC = auto()
     OTHER_UNIT = auto()  # a whole frame, of another unit, then nothing
-    LATE = auto()  # right, after delay_s
-    BYTE_WISE = auto()
+    LATE = auto()  # right, after delay_s, while later requests are already being served
+    BYTE_WISE = auto()  # gap_s between bytes
     TRUNCATED = auto()
     NOISE_BEFORE = auto()  # garbage, silence, then right
+    NOISE_AFTER = auto()  # right, silence, then garbage
+    ECHO = auto()  # the request as it came, then right: an adapter that hears itself
     EXCEPTION = auto()
     FEWER = auto()  # one register less than was asked
 
@@ -58,10 +63,14 @@ class RtuSlave:
 
     units    that answer at all
     delay_s  of a late reply
+    gap_s    between the bytes of a byte-wise one
+
+    `script` has what each unit does next, one a request; used up, it answers right. `asked`
+    has the requests as they came. Everything may be changed while the slave runs.
     """
 
-    def __init__(self, units: set[int], delay_s: float = 0.0) -> None:
-        self.units, self.delay_s = units, delay_s
+    def __init__(self, units: set[int], delay_s: float = 0.0, gap_s: float = 0.0) -> None:
+        self.units, self.delay_s, self.gap_s = units, delay_s, gap_s
         self.registers: dict[tuple[int, int], int] = {}
         self.script: dict[int, deque[Say]] = {unit: deque() for unit in units}
         self.asked: list[Asked] = []
@@ -70,6 +79,7 @@ class RtuSlave:
         tty.setraw(slave)
         self.port = os.ttyname(slave)
         self._slave = slave
+        self._late: deque[tuple[float, bytes]] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -81,13 +91,22 @@ class RtuSlave:
     def _serve(self) -> None:
         held = b""
         while not self._stop.is_set():
-            if not select.select([self._master], [], [], 0.02)[0]:
+            self._send_late()
+            if not select.select([self._master], [], [], self._wait_s())[0]:
                 continue
             with contextlib.suppress(OSError):
                 held += os.read(self._master, 256)
             while len(held) >= REQUEST_BYTES:
                 self._answer(held[:REQUEST_BYTES])
                 held = held[REQUEST_BYTES:]
+
+    def _wait_s(self) -> float:
+        return max(0.0, min([LOOK_S, *(due_s - time.monotonic() for due_s, _ in self._late)]))
+
+    def _send_late(self) -> None:
+        """Send the late replies whose time has come."""
+        while self._late and self._late[0][0] <= time.monotonic():
+            os.write(self._master, self._late.popleft()[1])
 
     def _answer(self, request: bytes) -> None:
         unit, function, address, count = struct.unpack(">BBHH", request[:6])
@@ -105,14 +124,31 @@ class RtuSlave:
         elif say == Say.OTHER_UNIT:
             body = bytes([unit + 40]) + body[1:]
         frame = body + (b"\0\0" if say == Say.BAD_CRC else crc(body))
-        if say == Say.LATE:
-            time.sleep(self.delay_s)
-        elif say == Say.NOISE_BEFORE:
-            os.write(self._master, b"\x55\xaa")
-            time.sleep(0.02)
-        pieces = [bytes([each]) for each in frame] if say == Say.BYTE_WISE else [frame]
-        for piece in pieces[:-1] if say == Say.TRUNCATED and len(pieces) > 1 else pieces:
-            os.write(self._master, piece[:-3] if say == Say.TRUNCATED else piece)
+        self._send(say, request, frame)
+
+    def _send(self, say: Say, request: bytes, frame: bytes) -> None:
+        """Put a reply on the line, with what goes wrong around it."""
+        match say:
+            case Say.LATE:
+                self._late.append((time.monotonic() + self.delay_s, frame))
+            case Say.BYTE_WISE:
+                for byte in frame:
+                    os.write(self._master, bytes([byte]))
+                    time.sleep(self.gap_s)
+            case Say.TRUNCATED:
+                os.write(self._master, frame[:-3])
+            case Say.NOISE_BEFORE:
+                os.write(self._master, NOISE)
+                time.sleep(SILENCE_S)
+                os.write(self._master, frame)
+            case Say.NOISE_AFTER:
+                os.write(self._master, frame)
+                time.sleep(SILENCE_S)
+                os.write(self._master, NOISE)
+            case Say.ECHO:
+                os.write(self._master, request + frame)
+            case _:
+                os.write(self._master, frame)
 
     def close(self) -> None:
         """Pull the plug."""

@@ -50,7 +50,10 @@ def directory() -> dict[str, Any]:
         "zone": "US-TEX-ERCO",
         "period_ns": PERIOD_NS,
         "points": points,
-        "devices": [{"id": name, "profile": profile} for name, profile in PROFILES.items()],
+        "devices": [
+            {"id": name, "profile": profile, "turn_bound_ns": 184_000_000}
+            for name, profile in PROFILES.items()
+        ],
         "interlocks": [dict(zip(names, row, strict=True)) for row in INTERLOCKS],
         "storages": [{"id": name, "reserve_ratio": 0.2} for name in STORAGES],
         "pvs": [{"id": "PV-1", "rating_w": 15e6}],
@@ -104,6 +107,7 @@ def fill_snapshot(snapshot: Any, record: Any, now_ns: int) -> None:
     links["connected"] = links["identified"] = 1
     links["good_ns"] = now_ns - 41_000_000
     links["round_trip_ns"] = 300_000 + np.arange(len(PROFILES)) * 37_000
+    links["poll_max_ns"] = 12_300_000 + np.arange(len(PROFILES)) * 400_000
     snapshot["device_age_ns"] = 38_000_000 + np.arange(len(PROFILES)) * 400_000
     snapshot["samples"]["quality"] = 2
 
@@ -113,6 +117,7 @@ def trouble(snapshot: Any) -> None:
     names = list(PROFILES)
     snapshot["links"]["good_ns"][names.index("MTR-07")] -= 7_000_000_000
     snapshot["links"]["timeouts"][names.index("MTR-07")] = 84
+    snapshot["links"]["poll_max_ns"][names.index("MTR-07")] = 203_000_000
     snapshot["device_age_ns"][names.index("MTR-07")] = 7_040_000_000
     snapshot["record"]["meters_substituted"] = 1
     snapshot["record"]["carbon_default"] = 1

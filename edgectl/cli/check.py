@@ -17,7 +17,7 @@ from edgectl.profiles.units import KELVIN_OF_0_DEGC, unit_text
 from edgectl.site_model import Cause, Interlock, KernelTables, Site, compile_tables
 from edgectl.site_model.load import load_site
 from edgectl.site_model.proofs import stop_text
-from edgectl.site_model.schedule import schedule
+from edgectl.site_model.schedule import LinkSchedule, schedule
 from edgectl.site_model.tables_control import ordered_loads
 
 EPILOG = """\b
@@ -148,23 +148,42 @@ def _devices(site: Site) -> Table:
 
 
 def _schedule(site: Site) -> Table:
-    """What the field bus holds whatever a reply takes within its timeout."""
+    """What the field bus holds while replies take their reply_ms and one of them is lost."""
     table = _grid_table(
         "Schedule of the field bus",
         [
-            ("link", "left"), ("devices", "fold"), ("reads", "right"), ("turn", "right"),
-            ("oldest good value", "left"), ("age", "right"), ("stale", "right"),
+            ("link", "fold"), ("devices", "fold"), ("reads", "right"), ("load", "right"),
+            ("turn", "right"), ("point with least margin", "fold"), ("age", "right"),
+            ("stale", "right"), ("margin", "right"),
         ],
     )  # fmt: skip
-    table.caption = "ms; turn: all reads and writes, each reply as late as its timeout lets it"
+    table.caption = (
+        "reads: each scan; load: of the link's time; ms: turn, due to reply at worst; age, at worst"
+    )
     table.caption_justify = "left"
     for row in schedule(site):
-        turn, age, limit = (each // NS_PER_MS for each in (row.turn_ns, row.age_ns, row.limit_ns))
+        times = (row.turn_ns, row.age_ns, row.limit_ns, row.margin_ns)
+        turn, age, limit, margin = (f"{each / NS_PER_MS:.0f}" for each in times)
         table.add_row(
-            row.link, ", ".join(row.devices), str(row.requests), str(turn), row.worst, str(age),
-            str(limit),
+            row.link, ", ".join(row.devices), f"{row.requests:.1f}", f"{row.utilisation:.0%}",
+            turn, row.worst, age, limit, margin,
         )  # fmt: skip
     return table
+
+
+def _schedule_row(row: LinkSchedule) -> dict[str, Any]:
+    """A link's schedule as --json prints it."""
+    return {
+        "link": row.link,
+        "devices": list(row.devices),
+        "requests_per_scan": row.requests,
+        "utilisation": row.utilisation,
+        "turn_ms": row.turn_ns / NS_PER_MS,
+        "worst": row.worst,
+        "age_ms": row.age_ns / NS_PER_MS,
+        "limit_ms": row.limit_ns / NS_PER_MS,
+        "margin_ms": row.margin_ns / NS_PER_MS,
+    }
 
 
 def _megawatt(value_w: float) -> str:
@@ -334,18 +353,7 @@ def summary(site: Site, tables: KernelTables) -> dict[str, Any]:
             {"id": row.id, "title": row.title, "priority": row.priority, "effect": effect_text(row)}
             for row in site.interlocks
         ],
-        "schedule": [
-            {
-                "link": row.link,
-                "devices": list(row.devices),
-                "requests": row.requests,
-                "turn_ms": row.turn_ns / NS_PER_MS,
-                "worst": row.worst,
-                "age_ms": row.age_ns / NS_PER_MS,
-                "limit_ms": row.limit_ns / NS_PER_MS,
-            }
-            for row in schedule(site)
-        ],
+        "schedule": [_schedule_row(row) for row in schedule(site)],
         "import_cap_w": site.grid.import_cap_w,
         "warnings": advice(site),
     }

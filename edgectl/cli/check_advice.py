@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from edgectl.profiles.model import INT64_MAX
 from edgectl.site_model import Battery, Interlock, Site
+from edgectl.site_model.schedule import schedule
 
 NS_PER_MS = 1_000_000
 STOPS = ("zero", "open_request", "safe_state")
@@ -29,7 +30,14 @@ def _profiles(site: Site) -> Iterator[str]:
 
 
 def _bus(site: Site) -> Iterator[str]:
-    """What starts to write by itself."""
+    """Links that are asked for more than they carry; and what starts to write by itself."""
+    for row in schedule(site):
+        if row.utilisation > 1:
+            yield (
+                f"{row.link} is asked to read {row.utilisation:.1f} times what it can while its "
+                f"replies take their reply_ms: {', '.join(row.devices)} may be read less often "
+                "than every_scans says."
+            )
     if site.arm == "auto":
         yield "the controller arms itself: it writes as soon as its interlocks are clear."
 

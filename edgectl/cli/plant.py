@@ -1,4 +1,4 @@
-"""`edgectl plant`: the simulated campus alone, as Modbus TCP devices."""
+"""`edgectl plant`: the simulated campus alone, as Modbus TCP devices and RTU lines."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,13 @@ EPILOG = """\b
 It prints one line of JSON once every device answers, and stops on SIGTERM or Ctrl-C.
 Two processes that share a site's devices out with --devices do not share one physics:
 what a battery does in the one moves no meter in the other.
+The port of a serial line becomes a link to a pseudo-terminal; where anything else stands
+already, the plant refuses to start.
 
 exit status
   0  stopped when asked
   2  site file or command line refused
-  8  the plant cannot be built for this site, or a port is in use
+  8  the plant cannot be built for this site, or a port is in use or taken
   9  the data directory cannot be read
 """
 
@@ -77,6 +79,7 @@ async def _serve(host: WireHost) -> None:
                     "event": "plant.ready",
                     "site": host.site.id,
                     "devices": [each.device.id for each in wire.devices],
+                    "lines": {each.line.id: each.line.port for each in wire.lines},
                     "start_utc": host.start_utc.isoformat(),
                     "traces": host.traces.source,
                     "seed": host.options.seed,

@@ -53,6 +53,8 @@ class Device:
     level: Level
     age_ms: float
     round_trip_ms: float
+    poll_max_ms: float  # since start, from a read's due mark to its reply
+    poll_bound_ms: float  # of the schedule
     timeouts: int
     late_replies: int
     bad_replies: int

@@ -343,20 +343,23 @@ def bus_panel(plant: Plant, width: int, height: int) -> Panel:
     if len(devices) > rows:
         devices = sorted(devices, key=lambda device: -device.level)[: max(0, rows - 1)]
     names = max([8, *(len(device.name) for device in devices)])
-    # 15 state, 9 age, 9 round trip, 9 timeouts, 6 late, 6 bad; the profile takes what is left
-    profile = max(0, inner - names - 15 - 9 - 9 - 9 - 6 - 6 - 2)
-    header = f"{'device':<{names}} {'state':<15}{'age ms':>8}{'trip ms':>9}{'timeouts':>9}"
-    header += f"{'late':>6}{'bad':>6}  {'profile':<{profile}}"
+    # 15 state, 8 age, 8 round trip, 11 poll, 9 timeouts, 5 late, 5 bad; the profile takes the rest
+    profile = max(0, inner - names - 1 - 15 - 8 - 8 - 11 - 9 - 5 - 5 - 2)
+    header = f"{'device':<{names}} {'state':<15}{'age ms':>8}{'trip ms':>8}{'poll ms':>11}"
+    header += f"{'timeouts':>9}{'late':>5}{'bad':>5}  {'profile':<{profile}}"
     lines = [words((header[:inner], DIM))]
     for device in devices:
         state = (f"{device.state:<15}", LEVEL_STYLE[device.level])
-        counts = f"{device.timeouts:>9}{device.late_replies:>6}{device.bad_replies:>6}  "
+        counts = f"{device.timeouts:>9}{device.late_replies:>5}{device.bad_replies:>5}  "
+        poll = f"{device.poll_max_ms:.0f}/{device.poll_bound_ms:.0f}".rjust(11)
+        late = device.poll_max_ms > device.poll_bound_ms
         lines.append(
             words(
                 f"{device.name:<{names}} ",
                 state,
                 number(device.age_ms, 0, 8),
-                number(device.round_trip_ms, 2, 9),
+                number(device.round_trip_ms, 2, 8),
+                (poll, ATTENTION if late else TEXT),
                 (counts, TEXT if device.timeouts + device.bad_replies else DIM),
                 (device.profile[:profile], DIM),
             )

@@ -254,6 +254,8 @@ def devices_of(
                 level=level,
                 age_ms=float("nan") if age_ns in (NEVER_NS, -1) else float(age_ns) / 1e6,
                 round_trip_ms=float(link["round_trip_ns"]) / 1e6,
+                poll_max_ms=float(link["poll_max_ns"]) / 1e6,
+                poll_bound_ms=float(device["turn_bound_ns"]) / 1e6,
                 timeouts=int(link["timeouts"]),
                 late_replies=int(link["late_replies"]),
                 bad_replies=int(link["bad_replies"]) + int(link["exceptions"]),

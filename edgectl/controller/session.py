@@ -198,7 +198,7 @@ class Session:
 
     def _stop(self, outcome: Outcome, started_s: float) -> None:
         ended = self.runtime.stop()
-        image = self._look()
+        image = self.watch.look(time.monotonic_ns())  # and no port is opened again
         outcome.scans = self.runtime.kernel.scans
         emit(
             log,

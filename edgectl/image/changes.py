@@ -21,7 +21,11 @@ class Changes:
         self.site = str(directory["site"])
         self.interlocks = directory["interlocks"]
         self.devices = directory["devices"]
+        self.links = {
+            each: str(row["address"]) for row in directory["links"] for each in row["devices"]
+        }
         self.period_ns = int(directory["period_ns"])
+        self._late_links: set[str] = set()
         self._record: Any = None
         self._snapshot: Any = image
 
@@ -130,9 +134,30 @@ class Changes:
                         "exceptions": int(link["exceptions"]),
                     },
                 )
+        yield from self._turns(before, snapshot, scan)
         rejected = int(snapshot["head"]["mails_rejected"])
         if rejected > before["head"]["mails_rejected"]:
             yield "request.rejected", {"scan": scan, "count": rejected}
+
+    def _turns(self, before: Any, snapshot: Any, scan: int) -> Iterator[Event]:
+        """Links whose reads took longer than the schedule's bound, each once."""
+        for spec, then, row in zip(self.devices, before["links"], snapshot["links"], strict=True):
+            link, bound_ns = self.links[spec["id"]], int(spec["turn_bound_ns"])
+            poll_ns = int(row["poll_max_ns"])
+            if poll_ns <= bound_ns or int(then["poll_max_ns"]) > bound_ns:
+                continue
+            if link not in self._late_links:
+                self._late_links.add(link)
+                yield (
+                    "bus.turn_exceeded",
+                    {
+                        "link": link,
+                        "device": spec["id"],
+                        "scan": scan,
+                        "poll_ms": round(poll_ns / 1e6, 1),
+                        "bound_ms": round(bound_ns / 1e6, 1),
+                    },
+                )
 
 
 def device_state(link: Any, now_ns: int, period_ns: int) -> str:

@@ -1,4 +1,4 @@
-"""The campus on the wire: every device a Modbus TCP server of pymodbus, one port a link.
+"""The campus on the wire: every device in a server of pymodbus, one TCP port or line a link.
 
 Registers are worked out when they are asked for, with pymodbus's own conversion, so that
 edgectl's decoder meets words it had no part in making.
@@ -21,6 +21,8 @@ from edgectl.plant._physics import Plant
 from edgectl.plant.boundary import MINUTE_NS, Boundary
 from edgectl.plant.commands import Commands
 from edgectl.plant.registers import DeviceSlots, Slot
+from edgectl.plant.serial_line import SerialLine
+from edgectl.plant.sunspec import background
 from edgectl.profiles.model import Command
 
 TICK_NS = 20_000_000
@@ -93,6 +95,8 @@ class WireDevice:
             if READ_BY_WRITE[command.function] == function:
                 words |= {command.address + at: 0 for at in range(command.count)} | words
         bits = function <= 2
+        if function == 3:
+            words = background(self.slots.fixed, self.device.id) | words
         if not words and bits:
             return [SimData(EMPTY_ADDRESS, values=False, datatype=DataType.BITS)]
         if not words:
@@ -237,20 +241,35 @@ class Pace:
 
 
 class WirePlant:
-    """The servers of some or all devices of a campus, in the running asyncio loop."""
+    """The servers of some or all devices of a campus, in the running asyncio loop.
+
+    lines  serial lines that some of them are on
+    """
 
     def __init__(self, devices: Iterable[WireDevice], pace: Pace) -> None:
         self.devices = list(devices)
         self._pace = pace
         self._servers: list[ModbusTcpServer] = []
+        on_lines = sorted(
+            (each for each in self.devices if each.device.line), key=lambda each: each.device.link
+        )
+        self.lines = [
+            SerialLine(line, [each.simdevice() for each in group])
+            for line, group in groupby(on_lines, key=lambda each: each.device.line)
+            if line is not None
+        ]
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen at every link's address, then let time run.
+        """Listen at every link's address and make every line, then let time run.
 
-        Raises PlantError where an address cannot be listened at; nothing is left listening.
+        Raises PlantError where an address cannot be listened at, or a line's port is no
+        place for a link; nothing is left listening.
         """
-        by_link = sorted(self.devices, key=lambda each: (each.device.host, each.device.port))
+        by_link = sorted(
+            (each for each in self.devices if each.device.line is None),
+            key=lambda each: (each.device.host, each.device.port),
+        )
         for (host, port), group in groupby(
             by_link, key=lambda each: (each.device.host, each.device.port)
         ):
@@ -266,6 +285,12 @@ class WirePlant:
                     remedy="Stop what uses the port, or give the site file another one.",
                 ) from error
             self._servers.append(server)
+        for line in self.lines:
+            try:
+                await line.start()
+            except PlantError:
+                await self.stop()
+                raise
         self._task = asyncio.get_running_loop().create_task(self._pace.run())
 
     async def stop(self) -> None:
@@ -278,3 +303,5 @@ class WirePlant:
         for server in self._servers:
             await server.shutdown()  # type: ignore[no-untyped-call]
         self._servers.clear()
+        for line in self.lines:
+            await line.stop()

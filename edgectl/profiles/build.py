@@ -45,6 +45,7 @@ def build_profile(name: str, sha256: str, file: ProfileFile) -> Profile:
         identity_none=device.identity_none or "",
         low_first=low_first,
         timeout_ns=modbus.timeout_ms * NS_PER_MS,
+        reply_ns=(modbus.reply_ms or modbus.timeout_ms) * NS_PER_MS,
         connect_timeout_ns=modbus.connect_timeout_ms * NS_PER_MS,
         settle_ns=modbus.connect_settle_ms * NS_PER_MS,
         gap_ns=modbus.gap_ms * NS_PER_MS,

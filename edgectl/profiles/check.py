@@ -21,7 +21,13 @@ from edgectl.profiles.problems import (
     Report,
     did_you_mean,
 )
-from edgectl.profiles.schema import CommandSection, IdentitySection, PointSection, ProfileFile
+from edgectl.profiles.schema import (
+    CommandSection,
+    IdentitySection,
+    ModbusSection,
+    PointSection,
+    ProfileFile,
+)
 from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import UNITS, unit_text
 
@@ -41,6 +47,7 @@ def check_profile(report: Report, file: ProfileFile) -> None:
         _check_point(report, ("point", at), point, file.modbus.max_registers)
         _check_reach(report, ("point", at), point, file)
     _check_overlaps(report, file.point)
+    _check_reply(report, file.modbus)
     _check_identity_present(report, file)
     for at, identity in enumerate(file.identity):
         _check_identity(report, ("identity", at), identity)
@@ -48,6 +55,18 @@ def check_profile(report: Report, file: ProfileFile) -> None:
     for at, command in enumerate(file.command):
         _check_layout(report, ("command", at), command, file.modbus.word_order == "low_first")
         _check_command(report, ("command", at), command, file.point)
+
+
+def _check_reply(report: Report, modbus: ModbusSection) -> None:
+    if modbus.reply_ms is not None and modbus.reply_ms > modbus.timeout_ms:
+        report.add(
+            ("modbus", "reply_ms"),
+            f"reply_ms is {modbus.reply_ms} ms; it must be at most timeout_ms, "
+            f"{modbus.timeout_ms} ms",
+            "A reply that late is given up: nothing of the device would ever be read.",
+            "Give the slowest reply that edgectl watch shows, and three times that as timeout_ms.",
+            RANK_VALUE,
+        )
 
 
 def _check_names(report: Report, kind: str, names: Sequence[str]) -> None:

@@ -124,7 +124,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One register map of one device, with its read plan."""
+    """One register map of one device, with its read plan.
+
+    reply_ns  the slowest reply of a healthy device, at most timeout_ns
+    """
 
     name: str
     sha256: str
@@ -138,6 +141,7 @@ class Profile:
     identity_none: str
     low_first: bool
     timeout_ns: int
+    reply_ns: int
     connect_timeout_ns: int
     settle_ns: int
     gap_ns: int

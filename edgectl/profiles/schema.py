@@ -61,6 +61,12 @@ class ModbusSection(Section):
         "other does.",
         examples=[60],
     )
+    reply_ms: Milliseconds | None = Field(
+        default=None,
+        description="The slowest reply of a healthy device; the schedule counts with it, with the "
+        "timeout when left out.",
+        examples=[20],
+    )
     connect_timeout_ms: Milliseconds = Field(
         default=1000, description="Connecting may take longer than a scan; it blocks no one else."
     )

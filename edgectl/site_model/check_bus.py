@@ -7,11 +7,12 @@ from edgectl.profiles.model import INT64_MAX, Profile
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
 from edgectl.profiles.read_plan import read_plan
 from edgectl.site_model.context import Context
-from edgectl.site_model.model import Site
-from edgectl.site_model.schedule import schedule
+from edgectl.site_model.model import Device, Site
+from edgectl.site_model.schedule import UNBOUNDED_NS, LinkSchedule, schedule
 from edgectl.site_model.schema import DeviceEntry, LineEntry
 
 NS_PER_MS = 1_000_000
+DEVICES_NAMED = 4  # in a message; more are counted
 RTU_UNIT_MAX = 247  # MSL 2.2: 1 to 247 are single devices, 0 is broadcast
 
 
@@ -27,6 +28,7 @@ def check_bus(context: Context) -> None:
         _check_place(context, at, device)
         _check_unit(context, at, device)
         _check_times(context, at, device)
+        _check_reply(context, at, device)
     _check_units_once(context)
 
 
@@ -159,8 +161,27 @@ def _check_times(context: Context, at: int, device: DeviceEntry) -> None:
             return
 
 
+def _check_reply(context: Context, at: int, device: DeviceEntry) -> None:
+    profile = context.profiles.get(device.id)
+    if profile is None or device.reply_ms is None:
+        return
+    timeout_ms = profile.timeout_ns // NS_PER_MS
+    if device.reply_ms > timeout_ms:
+        context.add(
+            context.path("device", at, "reply_ms"),
+            f"reply_ms is {device.reply_ms} ms; {profile.name} gives a reply up after "
+            f"{timeout_ms} ms",
+            "Nothing of the device would ever be read.",
+            "Give the slowest reply that edgectl watch shows; a slower device needs a profile of "
+            "its own with a longer timeout_ms.",
+            RANK_VALUE,
+        )
+
+
 def slowed(profile: Profile, device: DeviceEntry) -> Profile:
-    """The profile with the device's slow class and its own age limit, planned anew."""
+    """The profile with the device's slow class, age limit and reply time, planned anew."""
+    if device.reply_ms is not None:
+        profile = replace(profile, reply_ns=device.reply_ms * NS_PER_MS)
     if device.every_scans == 1 and device.stale_after_ms is None:
         return profile
     points = tuple(
@@ -181,23 +202,47 @@ def slowed(profile: Profile, device: DeviceEntry) -> Profile:
 
 
 def check_schedule(context: Context, site: Site) -> None:
-    """Report every link that cannot hold the age of its values."""
+    """Report every link that cannot hold the age of its values, by its worst point."""
     ids = [each.id for each in context.file.device]
     for row in schedule(site):
         if row.holds:
             continue
-        at = ids.index(row.worst.partition(".")[0])
-        turn_ms, age_ms, limit_ms = (
-            each // NS_PER_MS for each in (row.turn_ns, row.age_ns, row.limit_ns)
-        )
+        device = site.device(row.worst.partition(".")[0])
         context.add(
-            context.path("device", at),
-            f"{row.link} needs up to {turn_ms} ms for the {row.requests} reads and the writes of "
-            f"{', '.join(row.devices)}: {row.worst} may be {age_ms} ms old and is stale after "
-            f"{limit_ms} ms",
-            "Its values would turn bad, and trip, while nothing is broken.",
-            f"Give it stale_after_ms = {age_ms + 1} if that is soon enough, a slower class "
-            "(every_scans) to what else is on the link, a link of its own, or a profile with a "
-            "shorter timeout_ms that the device was seen to keep.",
+            context.path("device", ids.index(device.id)),
+            _late_text(row),
+            "Its values would turn bad, and trip, with nothing broken but one lost reply.",
+            _late_remedy(row, device),
             RANK_SAFETY,
         )
+
+
+def _late_text(row: LinkSchedule) -> str:
+    many = len(row.devices)
+    whom = ", ".join(row.devices) if many <= DEVICES_NAMED else f"its {many} devices"
+    if row.age_ns >= UNBOUNDED_NS:
+        return (
+            f"{row.worst} may never be read: what {row.link} reads and writes for {whom} can fill "
+            f"its time; {row.worst} is stale after {row.limit_ns // NS_PER_MS} ms"
+        )
+    turn_ms, age_ms = (-(-each // NS_PER_MS) for each in (row.turn_ns, row.age_ns))
+    return (
+        f"{row.worst} may be {age_ms} ms old and is stale after {row.limit_ns // NS_PER_MS} ms: "
+        f"the reads and writes of {whom} keep {row.link} for up to {turn_ms} ms"
+    )
+
+
+def _late_remedy(row: LinkSchedule, device: Device) -> str:
+    ways = ["read fewer points", "use a slower class (every_scans) for what else is on the link"]
+    if len(row.devices) > 1:
+        ways.append("put devices on another link")
+    if row.age_ns < UNBOUNDED_NS:
+        ways.append(f"write stale_after_ms = {-(-row.age_ns // NS_PER_MS)} if that is soon enough")
+    text = ", ".join(ways[:-1]) + f", or {ways[-1]}."
+    if device.profile.reply_ns < device.profile.timeout_ns:
+        return text[0].upper() + text[1:]
+    timeout_ms = device.profile.timeout_ns // NS_PER_MS
+    return (
+        f"Each reply counts with its timeout, {timeout_ms} ms: give reply_ms, the slowest reply "
+        f"that edgectl watch shows. Else {text}"
+    )

@@ -61,7 +61,7 @@ class Line:
 class Device:
     """One unit id at one address or on one serial line, with its register map.
 
-    profile  its read plan is this device's own: every_scans of the site is in it
+    profile  this device's own: every_scans, stale_after_ms, reply_ms of the site are in it
     host     "" on a serial line
     port     0 on a serial line
     """

@@ -1,63 +1,129 @@
 """Whether the field bus can hold the age of its values: a bound for every link, before start.
 
-A link has one request outstanding and serves its devices, and each device's
-blocks, in turn; a block that is due again before it was served is due once. One
-turn of the link is
+How a link serves (ext/exchange.pyx): one request is outstanding. A write goes
+first. Else the devices have turns, and within a device its blocks. A block is
+marked due every `every` periods T of the scan, at a burst; a mark on a block
+that is due already changes nothing, so no queue grows.
 
-    turn = sum over its blocks and commands of (transmission + timeout + gap)
+How late may the reply to a block b of device D come after its mark? Until it has
+come, the link has spent its time on no more than:
 
-in which every reply may take as long as its timeout lets it. A block is marked
-due every `every` scans: at the latest so long after its last reply it is due
-again, and its next reply comes at most a turn later. The scan looks once a
-period. Hence the oldest that a good value of a working device can be:
+  1  the request that was on the wire at the mark: one, the longest
+  2  D's own blocks: each once. D's blocks have turns, so D is visited for b at
+     the latest after all its others; that is k visits for k blocks
+  3  the reads of each other device: one a sweep, where a sweep ends with a visit
+     of D or with a write, which moves the turn to its own device; so at most
+     (k + writes) of its longest, and of each block one and one more for each
+     mark that came meanwhile
+  4  writes: for each output the one that waited, and one for each scan since
+  5  one request lost anywhere on the link: its timeout in place of its reply. On a
+     serial line D rests for another timeout where the lost one was its own, and
+     is asked again at the latest at the burst after
 
-    age = every * period + turn + period
+Points 3 and 4 depend on how long it takes. The least time R that is as long as
+all of this is the bound, the *turn* of D (found by iteration from below). Where
+R <= T and nothing is written, it is simply the sum of all blocks, 1 and 5.
 
-A site where that is beyond a point's stale_after is refused: its values would
-turn bad with nothing broken.
+How old may a value be? The scan ages a value by the completion of its reply, and
+takes a reply that has come before it looks (image_latch): so its own period is
+no part of the sum, and what counts is the time between two replies.
+
+  The reply before was sent for a mark, so the next mark is at most every * T
+  later. The reply to it comes within R:                          every * T + R
+  Where that very reply is lost, its next mark comes every * T after the lost
+  request's own; had that one waited so long that marks fell together,
+  n = floor((R0 - cost) / (every * T)) of them, so much later:
+                                                   (2 + n) * every * T + R
+
+R0 is the turn without a loss. The last line is a point's worst age. A point whose
+stale_after is below it could turn bad with no more than one reply lost, and the
+site is refused.
+
+Not in the bound: the time in which a device is away, connects or is identified;
+a unit held off after two failures in a row; an exception reply; a thread of the
+controller that runs late. What really happens is measured (`edgectl top`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgectl.profiles.model import Block, Command, Point
-from edgectl.site_model.model import Device, Line, Site
+from edgectl.profiles.model import INT64_MAX, Block, Command
+from edgectl.site_model.model import Device, Line, Scan, Site
 
 RTU_FIXED_ABOVE_BAUD = 19_200  # above it the two times are fixed (MSL 2.5.1.1)
 RTU_GAP_NS = 750_000  # 1.5 characters
 RTU_SILENCE_NS = 1_750_000  # 3.5 characters
-REQUEST_BYTES = 8  # unit, function, address, count, CRC
+REQUEST_BYTES = 8  # unit, function, address, count, CRC; the reply to a write as well
 READ_REPLY_BYTES = 5  # unit, function, byte count, CRC; and the data
-WRITE_BYTES = 9  # a request of function 16 without its data
+WRITE_BYTES = 9  # a request of function 15 or 16 without its data
+WRITE_COILS, WRITE_REGISTERS = 15, 16
+STEPS_MAX = 1000  # of the iteration; one that needs more is near no bound at all
+UNBOUNDED_NS = INT64_MAX
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSchedule:
-    """One link's bound, and its point with the least margin.
+    """One link's bounds, and its point with the least margin.
 
-    requests  reads in one turn
-    turn_ns   longest that a block waits for its reply after it is due
-    worst     tag of the point, `age_ns` its greatest age, `limit_ns` its stale_after
+    requests     reads at a scan, on average
+    turns_ns     of each device, in the order of `devices`: from a read's due mark to its reply
+                 at the latest; UNBOUNDED_NS where reads wait for ever
+    worst        tag of the point, `age_ns` its greatest age, `limit_ns` its stale_after
+    utilisation  of the link's time by its reads while each takes its reply time; over 1 due
+                 marks fall together
     """
 
     link: str
     devices: tuple[str, ...]
-    requests: int
-    turn_ns: int
+    requests: float
+    turns_ns: tuple[int, ...]
     worst: str
     age_ns: int
     limit_ns: int
+    utilisation: float
+
+    @property
+    def turn_ns(self) -> int:
+        """The longest of the devices' turns."""
+        return max(self.turns_ns)
+
+    @property
+    def margin_ns(self) -> int:
+        """What is left of the worst point's limit; negative where it does not hold."""
+        return self.limit_ns - self.age_ns
 
     @property
     def holds(self) -> bool:
-        """Every value of a working device stays good."""
-        return self.age_ns < self.limit_ns
+        """No value turns stale while at most one reply is lost."""
+        return self.margin_ns >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one request takes of the link's time, the pause after it included."""
+
+    answered_ns: int
+    lost_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One device as a load on its link.
+
+    reads          of each block, in the order of the read plan
+    every          of each block
+    rest_ns        serial: nothing is sent to it for so long after a lost reply
+    """
+
+    reads: tuple[Cost, ...]
+    every: tuple[int, ...]
+    writes: tuple[Cost, ...]
+    rest_ns: int
 
 
 def silence_ns(line: Line) -> int:
     """3.5 characters, and what the line asks for on top."""
-    fast = line.baud > RTU_FIXED_ABOVE_BAUD
-    return (RTU_SILENCE_NS if fast else line.char_ns * 7 // 2) + line.turnaround_ns
+    return _characters_ns(line) + line.turnaround_ns
 
 
 def idle_ns(line: Line) -> int:
@@ -66,56 +132,149 @@ def idle_ns(line: Line) -> int:
     return (RTU_GAP_NS if fast else line.char_ns * 3 // 2) + line.latency_ns
 
 
+def _characters_ns(line: Line) -> int:
+    """3.5 characters of silence, after which a frame has ended."""
+    return RTU_SILENCE_NS if line.baud > RTU_FIXED_ABOVE_BAUD else line.char_ns * 7 // 2
+
+
 def schedule(site: Site) -> tuple[LinkSchedule, ...]:
-    """The bound of every link, in bus order."""
+    """The bounds of every link, in bus order."""
+    return tuple(link_schedule(devices, site.scan) for devices in links_of(site.devices))
+
+
+def links_of(devices: Sequence[Device]) -> list[list[Device]]:
+    """Devices by link, in the order of first mention."""
     links: dict[str, list[Device]] = {}
-    for device in site.devices:
-        links.setdefault(device.link, []).append(device)
-    return tuple(link_schedule(devices, site.scan.period_ns) for devices in links.values())
-
-
-def link_schedule(devices: Sequence[Device], period_ns: int) -> LinkSchedule:
-    """The bound of one link.
-
-    devices    all that share it, at least one with a point
-    period_ns  of the scan
-    """
-    line = devices[0].line
-    gap_ns = max(each.profile.gap_ns for each in devices)
-    if line is not None:
-        gap_ns = max(gap_ns, silence_ns(line))
-    turn_ns = 0
-    requests = 0
     for device in devices:
-        for bytes_on_line in _requests(device.profile.blocks, device.profile.commands):
-            turn_ns += device.profile.timeout_ns + gap_ns
-            if line is not None:
-                turn_ns += bytes_on_line * line.char_ns + line.latency_ns
-        requests += len(device.profile.blocks)
-    device_id, point = min(
-        ((each.id, point) for each in devices for point in each.profile.points),
-        key=lambda found: found[1].stale_after_ns - found[1].every * period_ns,
-    )
+        links.setdefault(device.link, []).append(device)
+    return list(links.values())
+
+
+def link_schedule(devices: Sequence[Device], scan: Scan) -> LinkSchedule:
+    """The bounds of one link, for all devices that share it, in bus order."""
+    gap_ns = max(each.profile.gap_ns for each in devices)
+    units = [unit_of(each, gap_ns) for each in devices]
+    turns_ns = tuple(turn_ns(units, own, scan, lost=1) for own in range(len(units)))
+    found = []
+    for own, device in enumerate(devices):
+        clean_ns = turn_ns(units, own, scan, lost=0)
+        for block, cost in zip(device.profile.blocks, units[own].reads, strict=True):
+            wait_ns = clean_ns - cost.answered_ns
+            age_ns = oldest_ns(block.every * scan.period_ns, wait_ns, turns_ns[own])
+            point = min(block.points, key=lambda each: each.stale_after_ns)
+            tag = f"{device.id}.{point.name}"
+            found.append((point.stale_after_ns - age_ns, tag, age_ns, point.stale_after_ns))
+    _, worst, age_ns, limit_ns = min(found)
+    every = [every for unit in units for every in unit.every]
+    costs = [cost.answered_ns for unit in units for cost in unit.reads]
     return LinkSchedule(
         link=devices[0].link,
         devices=tuple(each.id for each in devices),
-        requests=requests,
-        turn_ns=turn_ns,
-        worst=f"{device_id}.{point.name}",
-        age_ns=worst_age_ns(point, turn_ns, period_ns),
-        limit_ns=point.stale_after_ns,
+        requests=sum(1 / each for each in every),
+        turns_ns=turns_ns,
+        worst=worst,
+        age_ns=age_ns,
+        limit_ns=limit_ns,
+        utilisation=sum(
+            cost / (scans * scan.period_ns) for cost, scans in zip(costs, every, strict=True)
+        ),
     )
 
 
-def worst_age_ns(point: Point, turn_ns: int, period_ns: int) -> int:
-    """The oldest that a good value of a working device can be at a scan."""
-    return point.every * period_ns + turn_ns + period_ns
+def oldest_ns(between_ns: int, wait_ns: int, turn: int) -> int:
+    """The greatest age of a value at a scan, with one reply lost that may be its own.
+
+    between_ns  between two of its due marks
+    wait_ns     from a mark until the request is sent at the latest, with none lost
+    turn        from a mark until its reply, with one lost
+    """
+    if turn == UNBOUNDED_NS:
+        return UNBOUNDED_NS
+    return (2 + wait_ns // between_ns) * between_ns + turn
 
 
-def _requests(blocks: Iterable[Block], commands: Iterable[Command]) -> Iterable[int]:
-    """Bytes on a serial line, request and reply, of each request of a turn."""
+def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int) -> int:
+    """From a due mark of a block of units[own] until its reply, at the latest.
+
+    lost  0 or 1: requests lost on the link meanwhile
+
+    UNBOUNDED_NS where the link's writes and reads leave no room for it. The sum
+    of the module's docstring, iterated from below to the least time that holds it.
+    """
+    me = units[own]
+    every_cost = [cost for unit in units for cost in (*unit.reads, *unit.writes)]
+    writes = [cost.answered_ns for unit in units for cost in unit.writes]
+    fixed_ns = max(cost.answered_ns for cost in every_cost)
+    fixed_ns += sum(cost.answered_ns for cost in me.reads)
+    rest_ns = me.rest_ns + scan.period_ns if me.rest_ns else 0
+    if lost:
+        fixed_ns += max(
+            cost.lost_ns - cost.answered_ns + (rest_ns if unit is me else 0)
+            for unit in units
+            for cost in (*unit.reads, *unit.writes)
+        )
+    others = [unit for unit in units if unit is not me]
+    time_ns = fixed_ns
+    for _ in range(STEPS_MAX):
+        bursts = -(-time_ns // scan.period_ns) - 1  # after its own, before its reply
+        rounds = 1 + max(0, -(-(time_ns - scan.lead_ns) // scan.period_ns))
+        sweeps = len(me.reads) + rounds * len(writes)
+        needed_ns = fixed_ns + rounds * sum(writes)
+        needed_ns += sum(_reads_ns(unit, sweeps, bursts) for unit in others)
+        if needed_ns <= time_ns:
+            return time_ns
+        time_ns = needed_ns
+    return UNBOUNDED_NS
+
+
+def _reads_ns(unit: Unit, sweeps: int, bursts: int) -> int:
+    """The most that another device's reads take: by its turns, and by its due marks."""
+    by_turns = sweeps * max(cost.answered_ns for cost in unit.reads)
+    by_marks = sum(
+        cost.answered_ns * (1 - (-bursts // every))
+        for cost, every in zip(unit.reads, unit.every, strict=True)
+    )
+    return min(by_turns, by_marks)
+
+
+def unit_of(device: Device, gap_ns: int) -> Unit:
+    """The load of one device; gap_ns: the link keeps it after each request."""
+    profile = device.profile
+    reads = [_cost(device, gap_ns, count) for count in _read_bytes(profile.blocks)]
+    writes = [_cost(device, gap_ns, count) for count in _write_bytes(profile.commands)]
+    rest_ns = profile.timeout_ns if device.line else 0
+    every = tuple(block.every for block in profile.blocks)
+    return Unit(tuple(reads), every, tuple(writes), rest_ns)
+
+
+def _cost(device: Device, gap_ns: int, bytes_on_line: int) -> Cost:
+    """One request: on a line its bytes, its silences and the adapter; then the device itself.
+
+    A reply that needs longer than the kernel waits is a lost one, so what the
+    kernel waits is the most that an answered one takes.
+    """
+    profile, line = device.profile, device.line
+    if line is None:
+        return Cost(profile.reply_ns + gap_ns, profile.timeout_ns + gap_ns)
+    carried_ns = bytes_on_line * line.char_ns + line.latency_ns
+    answer_ns = min(_characters_ns(line) + profile.reply_ns, profile.timeout_ns)
+    after_ns = max(gap_ns, silence_ns(line))
+    return Cost(carried_ns + answer_ns + after_ns, carried_ns + profile.timeout_ns + after_ns)
+
+
+def _read_bytes(blocks: Sequence[Block]) -> Iterator[int]:
+    """Bytes of request and reply on a serial line."""
     for block in blocks:
         data = 2 * block.count if block.function >= 3 else -(-block.count // 8)
         yield REQUEST_BYTES + READ_REPLY_BYTES + data
+
+
+def _write_bytes(commands: Sequence[Command]) -> Iterator[int]:
+    """Bytes of request and reply on a serial line; functions 5 and 6 echo their request."""
     for command in commands:
-        yield WRITE_BYTES + 2 * command.count + REQUEST_BYTES
+        request = REQUEST_BYTES
+        if command.function == WRITE_REGISTERS:
+            request = WRITE_BYTES + 2 * command.count
+        elif command.function == WRITE_COILS:
+            request = WRITE_BYTES + -(-command.count // 8)
+        yield request + REQUEST_BYTES

@@ -200,6 +200,12 @@ class DeviceEntry(Section):
         description="Age at which its values are bad, where the profile's is too short for this "
         "line.",
     )
+    reply_ms: Milliseconds | None = Field(
+        default=None,
+        description="Its slowest healthy reply as seen at the site; the schedule counts with it. "
+        "Behind a gateway it answers slower than the profile says.",
+        examples=[40],
+    )
 
 
 class LoadEntry(Section):

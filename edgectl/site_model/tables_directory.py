@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgectl.site_model.model import Interlock, Site
+from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
 from edgectl.site_model.tables_interlock import group_names
 
@@ -57,6 +58,11 @@ def directory_of(
 
 
 def _devices(site: Site) -> list[dict[str, Any]]:
+    bounds_ns = {
+        device: turn_ns
+        for row in schedule(site)
+        for device, turn_ns in zip(row.devices, row.turns_ns, strict=True)
+    }
     return [
         {
             "id": each.id,
@@ -65,6 +71,7 @@ def _devices(site: Site) -> list[dict[str, Any]]:
             "verified": each.profile.verified,
             "address": each.address,
             "counted": each.counted,
+            "turn_bound_ns": bounds_ns[each.id],
         }
         for each in site.devices
     ]

@@ -129,7 +129,7 @@ class Rig:
         ports = free_ports(len(DEVICES))
         devices = "".join(
             f'[[device]]\nid = "{id_}"\nprofile = "{profile}"\nhost = "127.0.0.1"\n'
-            f"port = {port}\nunit = 1\nstale_after_ms = 1000\n"
+            f"port = {port}\nunit = 1\nreply_ms = 20\nstale_after_ms = 1000\n"
             for (id_, profile), port in zip(DEVICES.items(), ports, strict=True)
             if meter or id_ != "MTR-B1"
         )
@@ -213,7 +213,10 @@ def test_one_that_keeps_its_setpoint_is_recorded_so_and_brought_to_zero(
     with rig.plant(revert_ms=0) as plant:
         status, told, said = rig.run("--observe-s", "4")
         assert status == 1, said
-        assert abs(plant.read("storage0.power_w")) < 1e4, "it was written to again at the end"
+        assert plant.read("storage0.setpoint_w") == 0.0, "it was written to again at the end"
+        end_s = time.monotonic() + 2.0
+        while abs(plant.read("storage0.power_w")) >= 1e4:
+            assert time.monotonic() < end_s, "the power follows"
     found = told["stops"][0]
     assert (found["outcome"], found["stop_ms"]) == ("kept its setpoint", None)
     assert found["observed_ms"] >= 3500

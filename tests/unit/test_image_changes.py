@@ -103,3 +103,26 @@ def test_a_device_that_answers_again_is_connected() -> None:
     ((name, fields),) = watcher.image(reader.snapshot())
     assert (name, fields["device"]) == ("device.connected", reader.directory["devices"][2]["id"])
     fake.segment.close()
+
+
+def test_a_turn_beyond_its_bound_is_told_once_a_link() -> None:
+    fake = start_controller()
+    fake.scan()
+    reader = fake.segment.reader()
+    bound_ns = reader.directory["devices"][2]["turn_bound_ns"]
+    watcher = Changes(reader.directory)
+    fake.image["links"]["poll_max_ns"][0, 2] = bound_ns
+    assert list(watcher.image(reader.snapshot())) == list(watcher.image(reader.snapshot())) == []
+    fake.image["links"]["poll_max_ns"][0, 2] = bound_ns + 1_000_000
+    ((name, fields),) = watcher.image(reader.snapshot())
+    assert name == "bus.turn_exceeded"
+    assert fields == {
+        "link": "127.0.0.1:1",
+        "device": reader.directory["devices"][2]["id"],
+        "scan": 1,
+        "poll_ms": 185.0,
+        "bound_ms": 184.0,
+    }
+    fake.image["links"]["poll_max_ns"] = bound_ns + 2_000_000
+    assert list(watcher.image(reader.snapshot())) == [], "all six are behind one address"
+    fake.segment.close()

@@ -51,6 +51,7 @@ profile = "meter/socomec-diris-a14"
 host = "127.0.0.1"
 port = 15020
 unit = 1
+reply_ms = 20
 
 [[device]]
 id = "MTR-01"
@@ -58,6 +59,7 @@ profile = "meter/schneider-pm5560"
 host = "127.0.0.1"
 port = 15021
 unit = 1
+reply_ms = 20
 
 [[device]]
 id = "PCS-01"
@@ -65,6 +67,7 @@ profile = "storage/sunspec-der-storage"
 host = "127.0.0.1"
 port = 15022
 unit = 1
+reply_ms = 20
 stale_after_ms = 600
 
 [[device]]
@@ -73,6 +76,7 @@ profile = "io/generic-safety-io"
 host = "127.0.0.1"
 port = 15023
 unit = 1
+reply_ms = 20
 
 [[load]]
 id = "IT-A"
@@ -318,7 +322,7 @@ def test_all_problems_come_at_once_and_the_worst_first() -> None:
     text = GOOD.replace("reset_below_k = 325.15", "reset_below_k = 330.15")
     text = text.replace("GRID-01.active_power", "GRID-09.active_power")
     text = text.replace('name = "Small"', 'name = "Small"\ncolour = "red"')
-    text = text.replace("unit = 1\n\n[[load]]", "unit = 300\n\n[[load]]")
+    text = text.replace("unit = 1\nreply_ms = 20\n\n[[load]]", "unit = 300\n\n[[load]]")
     found = problems(text)
     messages = [each.problem for each in found]
     assert "reset_below_k" in messages[0]

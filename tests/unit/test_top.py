@@ -15,7 +15,7 @@ from rich.console import Console
 from edgectl.cli import top
 from edgectl.cli.top_model import Controller, Curves, Level
 from edgectl.cli.top_panels import bucket_of
-from edgectl.cli.top_parts import Area, area_chart, bar, duration, number
+from edgectl.cli.top_parts import ATTENTION, Area, area_chart, bar, duration, number
 from edgectl.cli.top_state import History, mode_of
 from edgectl.cli.top_view import view
 from edgectl.errors import SegmentError
@@ -47,6 +47,19 @@ def test_a_terminal_that_is_too_small_gets_the_figures_and_is_told(size: tuple[i
     assert "75.63 MW of 78.00 MW" in "\n".join(text) or size[0] < 25
     assert text[-1].startswith("The full view ne")
     assert max(len(line) for line in text) <= size[0]
+
+
+def test_the_worst_poll_stands_against_its_bound_and_is_amber_beyond() -> None:
+    quiet, troubled = (drawn(132, 44, troubled=bad) for bad in (False, True))
+    assert any("poll ms" in line for line in quiet)
+    assert any("GRID-01" in line and " 12/184 " in line for line in quiet)
+    assert any("MTR-07" in line and " 203/184 " in line for line in troubled)
+    console = Console(width=132, height=44, color_system="truecolor", force_terminal=True)
+    with console.capture() as captured:
+        console.print(view(top_sample.plant(troubled=True), 132, 44))
+    amber = ";".join(str(int(ATTENTION[at : at + 2], 16)) for at in (1, 3, 5))
+    assert f"38;2;{amber}m    203/184" in captured.get()
+    assert f"38;2;{amber}m     12/184" not in captured.get()
 
 
 def test_a_quiet_plant_is_said_to_be_quiet() -> None:
