@@ -1,12 +1,18 @@
 """One request and its outcome: what a link asks next, and what an answer means for a device.
 
 The order is: a write that waits, then the devices in turn, each with a probe it
-still owes or its next block that is due. So a device or a block that always has
-something to say never keeps another from its turn.
+still owes or its next block that is due. So no device or block keeps another
+from its turn; writes go before all reads, and docs/schedule.md counts them.
 
 A write is sent once: its fate is told to the scan, which reads back and
 decides. A device that falls silent behind a link that others share is left
 alone for a while, and is asked who it is when it comes back.
+
+On a serial line nothing tells a late reply from the next of the same length.
+So after a lost reply a unit is first asked for as many registers as nothing
+else of it is ever asked for. A unit answers in order: once that reply is there,
+the lost one came before it or never comes. Until then nothing of the unit is
+believed, and nothing is written to it.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -15,8 +21,8 @@ from libc.string cimport memcpy
 from edgectl._kernel.atomic cimport load32, store64
 from edgectl._kernel.fieldbus cimport (
     FIRMWARE_BYTES, FIRMWARE_NIBBLES, FIRMWARE_NONE, FIRMWARE_TEXT, LINK_SERIAL, LINK_WAITING,
-    PROBE_WORDS_MAX, REQUEST_PROBE, REQUEST_READ, REQUEST_WRITE, VERSION_PARTS_MAX, Bus, BusDevice,
-    BusDeviceRow, FirmwareDecode, Link, LinkRow, ProbeRow, RequestKind)
+    PROBE_WORDS_MAX, REQUEST_PROBE, REQUEST_READ, REQUEST_SYNC, REQUEST_WRITE, VERSION_PARTS_MAX,
+    Bus, BusDevice, BusDeviceRow, FirmwareDecode, Link, LinkRow, ProbeRow, RequestKind)
 from edgectl._kernel.process_image cimport (
     BlockBuffer, DeviceLink, OutputBuffer, OutputRow, block_fault, block_publish, output_take)
 from edgectl._kernel.quality cimport REASON_COMMUNICATION, REASON_CONFIGURATION, Reason
@@ -31,6 +37,8 @@ cdef enum:
     EXCEPTION_CONFIGURATION_MAX = 3   # MAP 7: illegal function, address, value
     MUTE_WRITES = 1
     MUTE_ALL = 2
+    SYNCS_MAX = 4                # unanswered, with holds of 1, 2 and 4 s between: then nothing that
+                                 # was lost can still come, and a unit that ignores them is asked on
     PART_MAX = 0xFFFF            # of a version
 
 
@@ -185,9 +193,8 @@ cdef bint in_ranges(const ProbeRow* probe, uint64_t key) noexcept nogil:
 
 cdef void choose(
     Bus* bus, Link* link, int32_t device, RequestKind kind, int32_t item) noexcept nogil:
-    """Note whose turn it is; function, address and count are the caller's."""
+    """Note whom the request is for; function, address and count are the caller's."""
     link.kind, link.device, link.item = kind, device, item
-    link.turn = device
     link.request.unit = bus.device_rows[device].unit
     link.request.any_unit = bus.device_rows[device].any_unit
 
@@ -200,7 +207,7 @@ cdef bint choose_write(Bus* bus, Link* link, int32_t device, int64_t now_ns) noe
     cdef int32_t output
 
     if bus.image.links[device].writable == 0 or load32(&bus.devices[device].mute) >= MUTE_WRITES \
-            or bus.devices[device].quarantine_ns > now_ns:
+            or bus.devices[device].quarantine_ns > now_ns or bus.devices[device].unsynced > 0:
         return False
     for output in range(row.first_output, row.first_output + row.outputs):
         buffer = &bus.image.output_buffers[output]
@@ -216,6 +223,15 @@ cdef bint choose_write(Bus* bus, Link* link, int32_t device, int64_t now_ns) noe
         store64(&buffer.sent, buffer.commit[buffer.front])
         return True
     return False
+
+
+cdef void choose_sync(Bus* bus, Link* link, int32_t device) noexcept nogil:
+    """Take the read that tells what was lost from what comes."""
+    cdef const BusDeviceRow* row = &bus.device_rows[device]
+    choose(bus, link, device, REQUEST_SYNC, 0)
+    link.request.function = row.sync_function
+    link.request.address = row.sync_address
+    link.request.count = row.sync_count
 
 
 cdef void choose_probe(Bus* bus, Link* link, int32_t device) noexcept nogil:
@@ -270,11 +286,14 @@ cdef bint exchange_choose(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
         if state.hold_until_ns > now_ns or state.quarantine_ns > now_ns \
                 or load32(&state.mute) >= MUTE_ALL:
             continue
-        if bus.image.links[device].identified == 0:
+        if state.unsynced > 0:
+            choose_sync(bus, link, device)
+        elif bus.image.links[device].identified == 0:
             choose_probe(bus, link, device)
-            return True
-        if choose_read(bus, link, device, now_ns):
-            return True
+        elif not choose_read(bus, link, device, now_ns):
+            continue
+        link.turn = device
+        return True
     return False
 
 
@@ -289,6 +308,7 @@ cdef void exchange_connected(Bus* bus, int32_t at, int64_t now_ns) noexcept nogi
         bus.devices[device].in_range = True
         bus.devices[device].hold_until_ns = 0
         bus.devices[device].quarantine_ns = 0
+        bus.devices[device].unsynced = 0
         device_agreed(bus, device, now_ns)
 
 
@@ -310,8 +330,7 @@ cdef void exchange_lost(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
 cdef void exchange_failed(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
     """The outstanding request ended without a believable answer.
 
-    On a serial line, where no id tells a late reply from the next, the unit is
-    sent nothing for another timeout.
+    On a serial line the unit is sent nothing for another timeout, and is then out of step.
     """
     cdef Link* link = &bus.links[at]
     cdef BusDevice* device = &bus.devices[link.device]
@@ -323,6 +342,7 @@ cdef void exchange_failed(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
         output_fate(bus, link.item, False, now_ns)
     if serial:
         device.quarantine_ns = now_ns + bus.device_rows[link.device].timeout_ns
+        device.unsynced = (device.unsynced + 1) % SYNCS_MAX
     device.failures_in_row += 1
     if (serial or bus.link_rows[at].devices > 1) \
             and device.failures_in_row >= UNIT_FAILURES_TO_HOLD:
@@ -365,7 +385,9 @@ cdef void exchange_answered(
     if state.round_trip_ns > state.round_trip_max_ns:
         state.round_trip_max_ns = state.round_trip_ns
     device_heard(bus, link.device, now_ns)
-    if link.kind == REQUEST_READ:
+    if link.kind == REQUEST_SYNC:
+        bus.devices[link.device].unsynced = 0
+    elif link.kind == REQUEST_READ:
         state.poll_ns = now_ns - link.due_ns
         if state.poll_ns > state.poll_max_ns:
             state.poll_max_ns = state.poll_ns
@@ -383,7 +405,8 @@ cdef void exchange_refused(Bus* bus, int32_t at, uint8_t exception, int64_t now_
 
     What it calls illegal is asked again in seconds, in case it was changed;
     what it is too busy for, after a second. A device that shows no version
-    where the profile has one is read, and not written.
+    where the profile has one is read, and not written. An exception to a sync
+    shows as well as its reply that the unit is through with what it was asked before.
     """
     cdef Link* link = &bus.links[at]
     cdef Reason reason = REASON_COMMUNICATION
@@ -394,7 +417,9 @@ cdef void exchange_refused(Bus* bus, int32_t at, uint8_t exception, int64_t now_
     if exception <= EXCEPTION_CONFIGURATION_MAX:
         reason = REASON_CONFIGURATION
         hold_ns = now_ns + <int64_t> REFUSED_HOLD_MS * NS_PER_MS
-    if link.kind == REQUEST_READ:
+    if link.kind == REQUEST_SYNC:
+        bus.devices[link.device].unsynced = 0
+    elif link.kind == REQUEST_READ:
         block_fault(&bus.image.block_buffers[link.item], reason)
         bus.block_hold_ns[link.item] = hold_ns
     elif link.kind == REQUEST_WRITE:

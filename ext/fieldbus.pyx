@@ -13,7 +13,7 @@ from edgectl._kernel.clock cimport enter_realtime, monotonic_ns, thread_cpu_ns, 
 from edgectl._kernel.kernel cimport Kernel
 from edgectl._kernel.link cimport (
     link_connected, link_expired, link_next, link_readable, link_start, link_stop)
-from edgectl._kernel.process_image cimport BUFFER_NEW
+from edgectl._kernel.process_image cimport BLOCK_WORDS_MAX, BUFFER_NEW
 
 cdef extern from *:
     """
@@ -202,10 +202,30 @@ cdef class FieldBus:
             raise MemoryError("no memory or file descriptors left for the field bus")
         for at in range(bus.links_count):
             bus.links[at].fd = -1
+        self._check(devices, probes)
         bus.period_ns = kernel.state.row.period_ns
         bus.lead_ns = kernel.state.row.lead_ns
         bus.cpu_ns, bus.rt_grade = &kernel.state.bus_cpu_ns, &kernel.state.bus_rt_grade
         kernel.state.wake_fd = bus.event_fd
+
+    def _check(self, const BusDeviceRow[::1] devices, const ProbeRow[::1] probes):
+        """Refuse what a link has no room for, before a reply proves it."""
+        cdef const BusDeviceRow* row
+        for at in range(self.bus.image.blocks):
+            if not 1 <= self.bus.image.block_rows[at].count <= BLOCK_WORDS_MAX:
+                raise ValueError(f"block {at} reads {self.bus.image.block_rows[at].count} items; "
+                                 f"1 to {BLOCK_WORDS_MAX} fit")
+        for at in range(probes.shape[0]):
+            if not 1 <= probes[at].count <= PROBE_WORDS_MAX:
+                raise ValueError(f"probe {at} reads {probes[at].count} registers; "
+                                 f"1 to {PROBE_WORDS_MAX} fit")
+        for at in range(devices.shape[0]):
+            row = &devices[at]
+            if self.bus.link_rows[row.link].kind == LINK_SERIAL and not (
+                    1 <= row.sync_function <= 4 and 1 <= row.sync_count <= BLOCK_WORDS_MAX
+                    and row.any_unit == 0):
+                raise ValueError(f"device {at} is on a serial line: it needs a read to find its "
+                                 "step by, and answers as itself")
 
     def __dealloc__(self):
         bus_close(&self.bus)

@@ -49,6 +49,9 @@ cdef struct BusDeviceRow:
     int32_t probes
     int32_t first_output
     int32_t outputs
+    uint16_t sync_address        # serial: a read whose reply is as long as no other's of the
+    uint16_t sync_count          # ... device; what comes after it answers what was asked after it
+    uint8_t sync_function
     uint8_t unit
     uint8_t any_unit
     uint8_t counted              # in the health figures
@@ -76,6 +79,7 @@ cpdef enum RequestKind:
     REQUEST_PROBE = 0
     REQUEST_READ = 1
     REQUEST_WRITE = 2
+    REQUEST_SYNC = 3             # serial: after a lost reply, its words are dropped
 
 cdef struct Link:
     int64_t deadline_ns          # of the reply, the connect, the settling, the gap or the next try
@@ -109,6 +113,7 @@ cdef struct BusDevice:
     int32_t probes_agreed
     int32_t failures_in_row
     int32_t turn                 # block read last, so that all have their turn
+    int32_t unsynced             # serial: replies lost since a reply was surely the asked one
     uint32_t mute                # shared: 1 no writes, 2 nothing at all is sent to it
     uint8_t in_range             # its firmware is one that the profile may write to
 

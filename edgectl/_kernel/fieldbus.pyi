@@ -30,6 +30,7 @@ class RequestKind(IntEnum):
     REQUEST_PROBE = 0
     REQUEST_READ = 1
     REQUEST_WRITE = 2
+    REQUEST_SYNC = 3
 
 class FieldBus:
     """The master over a kernel's image."""

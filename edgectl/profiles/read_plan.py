@@ -8,8 +8,9 @@ two moments.
 
 from collections.abc import Iterable, Sequence
 
-from edgectl.profiles.model import Block, Point
+from edgectl.profiles.model import Block, Point, Profile
 
+BITS_A_BYTE = 8
 BITS_MAX = 125  # BLOCK_WORDS_MAX of process_image.pxd: a bit takes a word in the image
 
 
@@ -29,6 +30,34 @@ def read_plan(points: Sequence[Point], max_registers: int, gaps_legal: bool) -> 
         limit = max_registers if function >= 3 else BITS_MAX
         blocks += _merge(rates[every, function], every, function, limit, gaps_legal)
     return tuple(blocks)
+
+
+def sync_read(profile: Profile) -> tuple[int, int, int]:
+    """Function, address and count of a read whose reply is as long as no other's of the profile.
+
+    A serial line has no transactions: after a lost reply only such a reply is surely not it.
+    A shorter part of one of its blocks where there is one, else more than any.
+    """
+    asked = [(block.function, block.count) for block in profile.blocks]
+    asked += [(probe.function, probe.count) for probe in profile.probes]
+    if profile.firmware is not None:
+        asked.append((profile.firmware.function, profile.firmware.count))
+    sizes = {(function, reply_size(function, count)) for function, count in asked}
+    wider = sorted(profile.blocks, key=lambda block: -block.count)
+    for block in wider:
+        step = BITS_A_BYTE if block.function <= 2 else 1
+        for count in range(step, block.count, step):
+            if (block.function, count // step) not in sizes:
+                return block.function, block.address, count
+    first = wider[-1]
+    step = BITS_A_BYTE if first.function <= 2 else 1
+    size = next(n for n in range(1, BITS_MAX) if (first.function, n) not in sizes)
+    return first.function, first.address, size * step
+
+
+def reply_size(function: int, count: int) -> int:
+    """Bytes of the data in a reply to functions 1 and 2, registers in one to 3 and 4."""
+    return -(-count // BITS_A_BYTE) if function <= 2 else count
 
 
 def _merge(

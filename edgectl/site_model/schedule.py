@@ -11,14 +11,14 @@ come, the link has spent its time on no more than:
   1  the request that was on the wire at the mark: one, the longest
   2  D's own blocks: each once. D's blocks have turns, so D is visited for b at
      the latest after all its others; that is k visits for k blocks
-  3  the reads of each other device: one a sweep, where a sweep ends with a visit
-     of D or with a write, which moves the turn to its own device; so at most
-     (k + writes) of its longest, and of each block one and one more for each
-     mark that came meanwhile
+  3  the reads of each other device: one between two visits of D, so at most k of
+     its longest; and of each block one and one more for each mark that came
+     meanwhile
   4  writes: for each output the one that waited, and one for each scan since
   5  one request lost anywhere on the link: its timeout in place of its reply. On a
-     serial line D rests for another timeout where the lost one was its own, and
-     is asked again at the latest at the burst after
+     serial line its unit is then read in step again (exchange.pyx); where that
+     is D, it rests for another timeout first, is asked again at the latest at the
+     burst after, and is visited once more
 
 Points 3 and 4 depend on how long it takes. The least time R that is as long as
 all of this is the bound, the *turn* of D (found by iteration from below). Where
@@ -47,7 +47,8 @@ controller that runs late. What really happens is measured (`edgectl top`).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgectl.profiles.model import INT64_MAX, Block, Command
+from edgectl.profiles.model import INT64_MAX, Command
+from edgectl.profiles.read_plan import reply_size, sync_read
 from edgectl.site_model.model import Device, Line, Scan, Site
 
 RTU_FIXED_ABOVE_BAUD = 19_200  # above it the two times are fixed (MSL 2.5.1.1)
@@ -113,12 +114,14 @@ class Unit:
     reads          of each block, in the order of the read plan
     every          of each block
     rest_ns        serial: nothing is sent to it for so long after a lost reply
+    sync           serial: the read that comes after it
     """
 
     reads: tuple[Cost, ...]
     every: tuple[int, ...]
     writes: tuple[Cost, ...]
     rest_ns: int
+    sync: Cost
 
 
 def silence_ns(line: Line) -> int:
@@ -209,16 +212,16 @@ def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int) -> int:
     rest_ns = me.rest_ns + scan.period_ns if me.rest_ns else 0
     if lost:
         fixed_ns += max(
-            cost.lost_ns - cost.answered_ns + (rest_ns if unit is me else 0)
+            cost.lost_ns - cost.answered_ns + unit.sync.answered_ns + (rest_ns if unit is me else 0)
             for unit in units
             for cost in (*unit.reads, *unit.writes)
         )
     others = [unit for unit in units if unit is not me]
+    sweeps = len(me.reads) + (lost if me.rest_ns else 0)
     time_ns = fixed_ns
     for _ in range(STEPS_MAX):
         bursts = -(-time_ns // scan.period_ns) - 1  # after its own, before its reply
         rounds = 1 + max(0, -(-(time_ns - scan.lead_ns) // scan.period_ns))
-        sweeps = len(me.reads) + rounds * len(writes)
         needed_ns = fixed_ns + rounds * sum(writes)
         needed_ns += sum(_reads_ns(unit, sweeps, bursts) for unit in others)
         if needed_ns <= time_ns:
@@ -229,7 +232,7 @@ def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int) -> int:
 
 def _reads_ns(unit: Unit, sweeps: int, bursts: int) -> int:
     """The most that another device's reads take: by its turns, and by its due marks."""
-    by_turns = sweeps * max(cost.answered_ns for cost in unit.reads)
+    by_turns = sweeps * max(cost.answered_ns for cost in (*unit.reads, unit.sync))
     by_marks = sum(
         cost.answered_ns * (1 - (-bursts // every))
         for cost, every in zip(unit.reads, unit.every, strict=True)
@@ -240,11 +243,17 @@ def _reads_ns(unit: Unit, sweeps: int, bursts: int) -> int:
 def unit_of(device: Device, gap_ns: int) -> Unit:
     """The load of one device; gap_ns: the link keeps it after each request."""
     profile = device.profile
-    reads = [_cost(device, gap_ns, count) for count in _read_bytes(profile.blocks)]
+    asked = [(block.function, block.count) for block in profile.blocks]
+    reads = [_cost(device, gap_ns, count) for count in _read_bytes(asked)]
     writes = [_cost(device, gap_ns, count) for count in _write_bytes(profile.commands)]
     rest_ns = profile.timeout_ns if device.line else 0
+    sync = Cost(0, 0)
+    if device.line:
+        function, _, count = sync_read(profile)
+        (length,) = _read_bytes([(function, count)])
+        sync = _cost(device, gap_ns, length)
     every = tuple(block.every for block in profile.blocks)
-    return Unit(tuple(reads), every, tuple(writes), rest_ns)
+    return Unit(tuple(reads), every, tuple(writes), rest_ns, sync)
 
 
 def _cost(device: Device, gap_ns: int, bytes_on_line: int) -> Cost:
@@ -262,11 +271,11 @@ def _cost(device: Device, gap_ns: int, bytes_on_line: int) -> Cost:
     return Cost(carried_ns + answer_ns + after_ns, carried_ns + profile.timeout_ns + after_ns)
 
 
-def _read_bytes(blocks: Sequence[Block]) -> Iterator[int]:
-    """Bytes of request and reply on a serial line."""
-    for block in blocks:
-        data = 2 * block.count if block.function >= 3 else -(-block.count // 8)
-        yield REQUEST_BYTES + READ_REPLY_BYTES + data
+def _read_bytes(asked: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Bytes of request and reply on a serial line, of reads by function and count."""
+    for function, count in asked:
+        size = reply_size(function, count)
+        yield REQUEST_BYTES + READ_REPLY_BYTES + (2 * size if function >= 3 else size)
 
 
 def _write_bytes(commands: Sequence[Command]) -> Iterator[int]:

@@ -11,6 +11,7 @@ from edgectl._kernel.fieldbus import FirmwareDecode, LinkKind
 from edgectl._kernel.layout import DTYPES
 from edgectl._kernel.process_image import PointType, WordOrder
 from edgectl.profiles.model import Block, Command, Firmware, Point, Probe, Profile
+from edgectl.profiles.read_plan import sync_read
 from edgectl.site_model.model import Device, Site
 from edgectl.site_model.schedule import idle_ns, silence_ns
 
@@ -84,7 +85,10 @@ def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: D
     row["timeout_ns"] = profile.timeout_ns
     row["link"] = link
     row["unit"] = device.unit
-    row["any_unit"] = profile.any_unit
+    if device.line is None:
+        row["any_unit"] = profile.any_unit
+    else:  # a reply of another unit is that unit's, and late
+        row["sync_function"], row["sync_address"], row["sync_count"] = sync_read(profile)
     row["counted"] = device.counted
     for kind, count in (
         ("block", len(profile.blocks)),

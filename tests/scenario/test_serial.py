@@ -21,14 +21,18 @@ from edgectl.site_model import Line
 PERIOD_NS = 100_000_000
 TIMEOUT_NS = 40_000_000
 ADDRESS, COUNT = 100, 4
+APART = 100  # registers from one block of a unit to its next
 STALE_NS = 10**9
 
 
 class SerialRig:
-    """Kernel and bus over one line, stepped scan by scan; one block a unit."""
+    """Kernel and bus over one line, stepped scan by scan.
 
-    def __init__(self, port: str, units: list[int]) -> None:
-        self.units = units
+    blocks  of each unit, all of the same length
+    """
+
+    def __init__(self, port: str, units: list[int], blocks: int = 1) -> None:
+        self.units, self.blocks = units, blocks
         self.line = Line("RS485-1", port, 38400, "even", 1, 5_000_000, 0, rs485=False)
         draft = Draft()
         draft.links.append(
@@ -39,17 +43,21 @@ class SerialRig:
         )  # fmt: skip
         for at, unit in enumerate(units):
             draft.devices.append(
-                {"link": 0, "timeout_ns": TIMEOUT_NS, "unit": unit, "first_block": at, "blocks": 1}
-            )
-            draft.blocks.append(
-                {"device": at, "first_point": at * COUNT, "points": COUNT, "address": ADDRESS,
-                 "count": COUNT}
+                {
+                    "link": 0, "timeout_ns": TIMEOUT_NS, "unit": unit, "first_block": at * blocks,
+                    "blocks": blocks, "sync_function": 3, "sync_address": ADDRESS, "sync_count": 1,
+                }
             )  # fmt: skip
-            draft.points += [
-                {"block": at, "device": at, "word": word, "type": PointType.TYPE_U16,
-                 "limits.stale_after_ns": STALE_NS}
-                for word in range(COUNT)
-            ]  # fmt: skip
+            for block in range(at * blocks, (at + 1) * blocks):
+                draft.blocks.append(
+                    {"device": at, "first_point": block * COUNT, "points": COUNT, "count": COUNT,
+                     "address": ADDRESS + APART * (block - at * blocks)}
+                )  # fmt: skip
+                draft.points += [
+                    {"block": block, "device": at, "word": word, "type": PointType.TYPE_U16,
+                     "limits.stale_after_ns": STALE_NS}
+                    for word in range(COUNT)
+                ]  # fmt: skip
         first = add_internal(draft, 0)
         arrays = common_arrays(
             draft, PERIOD_NS, loads=0, first_internal=first,
@@ -78,15 +86,18 @@ class SerialRig:
             self.bus.poll(self.origin_ns + self.period * PERIOD_NS)
             self.kernel.step(now_ns(), time.time_ns(), self.period, 0)
             self.period += 1
-            for at, unit in enumerate(self.units):
+            for block in range(len(self.units) * self.blocks):
+                unit = self.units[block // self.blocks]
+                first = ADDRESS + APART * (block % self.blocks)
                 for word in range(COUNT):
-                    value, quality, *_ = self.kernel.sample(at * COUNT + word)
+                    value, quality, *_ = self.kernel.sample(block * COUNT + word)
                     if quality == Quality.QUALITY_GOOD:
-                        assert value == slave.register(unit, ADDRESS + word), f"unit {unit}"
+                        assert value == slave.register(unit, first + word), f"unit {unit}"
 
     def good(self, device: int) -> bool:
         """The device's last register has a good value."""
-        return bool(self.kernel.sample(device * COUNT + COUNT - 1)[1] == Quality.QUALITY_GOOD)
+        last = (device + 1) * self.blocks * COUNT - 1
+        return bool(self.kernel.sample(last)[1] == Quality.QUALITY_GOOD)
 
     def link(self, device: int = 0) -> dict[str, int]:
         """Counters of a device."""
@@ -184,3 +195,58 @@ def test_silence_is_kept_between_a_reply_and_the_next_request(slave: RtuSlave) -
     times = [each.time_s for each in slave.asked]
     least_s = min(later - earlier for earlier, later in pairwise(times))
     assert least_s >= 1.75e-3
+
+
+LATE_MS = [
+    *(110, 130),  # after the timeout and the rest, before the next request is given up
+    *(pytest.param(each, marks=pytest.mark.slow) for each in (60, 70, 90, 100, 120, 140, 160, 220)),
+    *(pytest.param(each, marks=pytest.mark.slow) for each in (500, 1050, 1100)),
+]
+
+
+@pytest.mark.untraced
+@pytest.mark.parametrize("delay_ms", LATE_MS)
+def test_a_unit_that_is_always_too_late_has_no_value_and_never_a_wrong_one(
+    slave: RtuSlave, delay_ms: int
+) -> None:
+    """Two blocks of one length: each late reply would do for the other's, but for its step."""
+    rig = SerialRig(slave.port, [3], blocks=2)
+    rig.scan(slave, 4)
+    assert rig.good(0)
+    slave.delay_s = delay_ms * 1e-3
+    slave.script[3].extend([Say.LATE] * 400)
+    rig.scan(slave, 22)  # compares every good value with its own register
+    assert rig.link()["timeouts"] >= 2
+
+
+def test_a_unit_in_step_again_is_read_as_before(slave: RtuSlave) -> None:
+    rig = SerialRig(slave.port, [3, 4], blocks=2)
+    rig.scan(slave, 4)
+    slave.delay_s = 0.12
+    slave.script[3].append(Say.LATE)
+    begin = len(slave.asked)
+    rig.scan(slave, 8)
+    own = [each for each in slave.asked[begin:] if each.unit == 3]
+    syncs = [each for each in own if each.count == 1]
+    assert syncs, "the first request after the lost one is as long as no other"
+    assert own[1].count == 1
+    assert rig.good(0)
+    assert rig.good(1)
+
+
+@pytest.mark.slow
+def test_a_unit_that_ignores_what_it_does_not_know_comes_back_in_seconds(
+    slave: RtuSlave,
+) -> None:
+    rig = SerialRig(slave.port, [3])
+    rig.scan(slave, 4)
+    slave.script[3].extend([Say.SILENT] * 4)  # one read, and three that would bring it in step
+    rig.scan(slave, 90)
+    assert rig.good(0)
+
+
+def test_a_line_whose_device_could_not_be_found_in_step_is_refused(slave: RtuSlave) -> None:
+    rig = SerialRig(slave.port, [3])
+    rig.tables["devices"]["sync_function"] = 0
+    with pytest.raises(ValueError, match="needs a read to find its step by"):
+        FieldBus(rig.kernel, rig.tables["links"], rig.tables["devices"], rig.tables["probes"])

@@ -36,6 +36,8 @@ PLAIN = "unit    = 1\nreply_ms = 20\n"
 
 # ---- by hand
 
+NO_SYNC = Cost(0, 0)  # of a unit that is on no serial line
+
 
 def meter(unit: int, line: Line | None = None, reply_ms: int = 60) -> Device:
     """A meter with four blocks, one of them read at every scan, and a timeout of 60 ms."""
@@ -116,21 +118,31 @@ def test_marks_that_fall_together_make_a_lost_reply_cost_more() -> None:
 
 
 def test_writes_that_fill_the_link_leave_reads_no_bound() -> None:
-    full = Unit((Cost(10, 10),), (1,), (Cost(100, 100),), 0)
+    full = Unit((Cost(10, 10),), (1,), (Cost(100, 100),), 0, NO_SYNC)
     assert turn_ns([full], 0, Scan(100, 60), lost=0) == UNBOUNDED_NS
     room = replace(full, writes=(Cost(80, 80),))
     assert turn_ns([room], 0, Scan(100, 60), lost=0) < UNBOUNDED_NS
 
 
 def test_a_unit_that_rests_is_asked_again_at_the_burst_after() -> None:
-    unit = Unit((Cost(10, 50),), (1,), (), 40)
-    other = replace(unit, rest_ns=0)
+    unit = Unit((Cost(10, 50),), (1,), (), 40, Cost(7, 50))
+    other = replace(unit, rest_ns=0, sync=NO_SYNC)
     scan = Scan(1000, 600)
-    assert turn_ns([unit], 0, scan, lost=1) == 10 + 10 + (50 - 10) + (40 + 1000)
-    assert turn_ns([other, unit], 0, scan, lost=1) == 10 + 10 + 10 + (50 - 10), "not its own rest"
+    assert turn_ns([unit], 0, scan, lost=1) == 10 + 10 + (50 - 10) + 7 + (40 + 1000)
+    assert turn_ns([other, unit], 0, scan, lost=1) == 10 + 10 + 10 + (50 - 10) + 7, "not its rest"
+
+
+def test_writes_do_not_move_the_turn() -> None:
+    """Two units and a write at each scan: D is read after the other has had one turn, not two."""
+    writer = Unit((Cost(10, 10),), (1,), (Cost(5, 5),), 0, NO_SYNC)
+    reader = Unit((Cost(20, 20),), (1,), (), 0, NO_SYNC)
+    assert turn_ns([writer, reader], 1, Scan(1000, 600), lost=0) == 20 + 20 + 10 + 5
 
 
 # ---- against the order of service
+
+
+SYNC = -1  # in place of a block
 
 
 @dataclass
@@ -152,6 +164,7 @@ class Master:
     block: list[int] = field(default_factory=list)
     rest: list[int] = field(default_factory=list)
     asked: int = 0
+    unsynced: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.due = [[None] * len(unit.reads) for unit in self.units]
@@ -163,13 +176,15 @@ class Master:
     def choose(self) -> tuple[int, int, bool] | None:
         """What comes next: a write, else the devices in turn and each one's blocks in turn."""
         for at, pending in enumerate(self.writes):
-            if True in pending and self.rest[at] <= self.now:
+            if True in pending and self.rest[at] <= self.now and at not in self.unsynced:
                 pending[item := pending.index(True)] = False
-                self.turn = at
                 return at, item, True
         count = len(self.units)
         for at in ((self.turn + 1 + step) % count for step in range(count)):
             blocks = len(self.due[at])
+            if at in self.unsynced and self.rest[at] <= self.now:
+                self.turn = at
+                return at, SYNC, False
             for item in ((self.block[at] + 1 + step) % blocks for step in range(blocks)):
                 if self.due[at][item] is not None and self.rest[at] <= self.now:
                     self.asked = self.due[at][item] or 0
@@ -183,7 +198,8 @@ class Master:
         if self.out is not None or (chosen := self.choose()) is None:
             return
         at, item, write = chosen
-        cost = (self.units[at].writes if write else self.units[at].reads)[item]
+        unit = self.units[at]
+        cost = unit.sync if item == SYNC else (unit.writes if write else unit.reads)[item]
         lost = self.now >= self.next_loss
         if lost:
             self.next_loss = self.now + self.between_losses
@@ -204,7 +220,10 @@ class Master:
                 (at, item, write, lost), self.out = self.out, None
                 if lost and self.units[at].rest_ns:
                     self.rest[at] = self.now + self.units[at].rest_ns
-                if not write and not lost:
+                    self.unsynced.add(at)
+                if item == SYNC and not lost:
+                    self.unsynced.discard(at)
+                elif not write and not lost:
                     yield "reply", at, item, self.now - self.asked
             elif times[0] == self.now:
                 for due, phases, unit in zip(self.due, self.phase, self.units, strict=True):
@@ -231,7 +250,8 @@ def loads(draw: st.DrawFn) -> Unit:
     reads = tuple(draw(st.lists(costs(), min_size=1, max_size=4)))
     every = tuple(draw(st.integers(1, 4)) for _ in reads)
     writes = tuple(draw(st.lists(costs(), max_size=1)))
-    return Unit(reads, every, writes, draw(st.sampled_from((0, 0, 30, 90))))
+    rest = draw(st.sampled_from((0, 0, 30, 90)))
+    return Unit(reads, every, writes, rest, draw(costs()) if rest else NO_SYNC)
 
 
 @settings(max_examples=150, deadline=None)
@@ -269,7 +289,7 @@ def test_no_value_grows_older_than_its_bound(
 @pytest.mark.parametrize("lost", [0, 1])
 def test_the_bound_of_a_turn_is_reached(lost: int) -> None:
     """Two units at 52 of 100 each: a reply is under way at the mark, then the other, then again."""
-    units = [Unit((Cost(52, 52 + 40 * lost),), (1,), (), 0) for _ in range(2)]
+    units = [Unit((Cost(52, 52 + 40 * lost),), (1,), (), 0, NO_SYNC) for _ in range(2)]
     scan = Scan(100, 60)
     apart = 10_000 if lost else 10**9
     longest = 0
