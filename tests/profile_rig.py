@@ -10,4 +10,4 @@ from edgectl.site_model import Device, Site
 def one_device(name: str) -> Site:
     """A site whose only device has this profile."""
     device = Device("DEV", load_profile(name), "127.0.0.1", 502, 1, True, None)
-    return cast("Site", SimpleNamespace(devices=[device]))
+    return cast("Site", SimpleNamespace(devices=[device], links={device.link: (device,)}))

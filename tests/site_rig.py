@@ -27,6 +27,7 @@ from edgectl.site_model import Site, compile_tables
 HOST = "127.0.0.1"
 START_UTC_NS = 1_690_000_000_000_000_000
 CALL_TIMEOUT_S = 10.0
+PROOFS = "demo.proofs.toml"
 ON_LINE = {"AUX-01": 1, "AUX-02": 2}
 LINE = """
 [[line]]
@@ -38,11 +39,8 @@ stop_bits = 1
 """
 
 
-def demo_with_a_line(root: Path, folder: Path, proofs: str = "demo.proofs.toml") -> Path:
-    """The demo site on free ports, its two auxiliary meters on one line at 19200 8E1.
-
-    The line's port is the path `line` in the folder; nothing stands there yet.
-    """
+def demo_elsewhere(root: Path, folder: Path, name: str) -> Path:
+    """The demo site and its proofs in a folder: on free ports, under an id of its own."""
     shipped = root / "edgectl" / "sites"
     text = (shipped / "demo.toml").read_text()
     holders = [socket.create_server((HOST, 0)) for _ in re.findall(r"(?m)^port\s*= 150\d\d$", text)]
@@ -50,7 +48,19 @@ def demo_with_a_line(root: Path, folder: Path, proofs: str = "demo.proofs.toml")
     for holder in holders:
         holder.close()
     text = re.sub(r"(?m)^(port\s*= )150\d\d$", lambda found: f"{found[1]}{next(free)}", text)
-    text = re.sub(r'(?m)^id\s*= "demo"', f'id = "line-{os.getpid()}"', text, count=1)
+    path = folder / "site.toml"
+    path.write_text(re.sub(r'(?m)^id\s*= "demo"', f'id = "{name}-{os.getpid()}"', text, count=1))
+    (folder / PROOFS).write_text((shipped / PROOFS).read_text())
+    return path
+
+
+def demo_with_a_line(root: Path, folder: Path) -> Path:
+    """demo_elsewhere, with its two auxiliary meters on one line at 19200 8E1.
+
+    The line's port is the path `line` in the folder; nothing stands there yet.
+    """
+    path = demo_elsewhere(root, folder, "line")
+    text = path.read_text()
     for device, unit in ON_LINE.items():
         text, changed = re.subn(
             rf'(id      = "{device}"\nprofile = "[^"]*"\n)host.*\nport.*\nunit.*\n',
@@ -58,9 +68,7 @@ def demo_with_a_line(root: Path, folder: Path, proofs: str = "demo.proofs.toml")
             text,
         )
         assert changed == 1, device
-    path = folder / "site.toml"
     path.write_text(text + LINE.format(port=folder / "line"))
-    (folder / proofs).write_text((shipped / proofs).read_text())
     return path
 
 

@@ -1,7 +1,6 @@
 """`edgectl check SITE`: is this file what we want to run? Contacts no device."""
 
 import json as json_text
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgectl.cli.check_advice import advice
+from edgectl.cli.page import STYLES, console, plain_table
 from edgectl.errors import FileError
 from edgectl.profiles import Profile
 from edgectl.profiles.units import KELVIN_OF_0_DEGC, unit_text
@@ -26,8 +26,6 @@ exit status
   2  refused; all problems are listed, worst first
 """
 
-WIDTH_OF_A_FILE = 100  # columns, where the output is no terminal
-STYLES = {"synthetic": "magenta", "paper": "yellow", "bench": "cyan", "site": "green"}
 PRIORITY_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
 SIGNS = {"above": ">", "below": "<", "equal": "=", "not_equal": "≠"}
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -62,31 +60,30 @@ def check(
     if json:
         print(json_text.dumps(summary(checked, tables)))
         return
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
-    show(console, checked, tables, points=points)
+    show(console(), checked, tables, points=points)
 
 
-def show(console: Console, site: Site, tables: KernelTables, *, points: bool = False) -> None:
+def show(page: Console, site: Site, tables: KernelTables, *, points: bool = False) -> None:
     """Print the whole report."""
-    console.print(_heading(site, tables))
+    page.print(_heading(site, tables))
     tables_shown = (
         _devices(site), _schedule(site), _limits(site), _assets(site), _interlocks(site)
     )  # fmt: skip
     for table in tables_shown:
-        console.print()
-        console.print(table)
+        page.print()
+        page.print(table)
     if points:
-        console.print()
-        console.print(_points(site))
-    console.print()
+        page.print()
+        page.print(_points(site))
+    page.print()
     warnings = advice(site)
     notes = Table.grid(padding=(0, 1))
     for warning in warnings:
         notes.add_row(Text("!", style="yellow"), warning)
-    console.print(notes)
+    page.print(notes)
     line = f"{site.path.name} is sound"
     line += f"; {len(warnings)} things to know before it runs." if warnings else "."
-    console.print(Text(line, style="bold"))
+    page.print(Text(line, style="bold"))
 
 
 def _heading(site: Site, tables: KernelTables) -> Text:
@@ -103,10 +100,7 @@ def _heading(site: Site, tables: KernelTables) -> Text:
 
 
 def _grid_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False,
-        header_style="dim", expand=False, padding=(0, 2, 0, 0),
-    )  # fmt: skip
+    table = plain_table(title)
     for name, side in columns:
         table.add_column(
             name, justify="right" if side == "right" else "left", no_wrap=side != "fold",

@@ -2,7 +2,6 @@
 
 import json as json_text
 import re
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -10,10 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from edgectl.cli.commission_record import Recorder, read_site_of
-from edgectl.cli.commission_report import WIDTH_OF_A_FILE, show
+from edgectl.cli.commission_report import show
+from edgectl.cli.page import console
 from edgectl.commissioning.physics import Assessment, assess
 from edgectl.commissioning.physics_series import Observation
 from edgectl.commissioning.physics_step import StepPlan
@@ -89,8 +88,7 @@ def commission(
     if json:
         print(json_text.dumps(report(checked, assessment)))
     else:
-        console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
-        show(console, checked, assessment)
+        show(console(), checked, assessment)
     if assessment.findings:
         raise typer.Exit(1)
     if not assessment.measured:

@@ -5,11 +5,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from edgectl.cli.page import plain_table
 from edgectl.commissioning.physics import Assessment
 from edgectl.commissioning.physics_findings import Check, Finding, Result, watts
 from edgectl.site_model import Site
 
-WIDTH_OF_A_FILE = 100  # columns, where the output is no terminal
 COLUMNS = ("word order", "plausible", "v-i-pf", "energy")
 ORDER = (Result.FINDING, Result.UNKNOWN, Result.OK)
 STYLES: dict[Result | None, str] = {
@@ -83,16 +83,9 @@ def _finding(console: Console, number: int, finding: Finding) -> None:
     console.print()
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False,
-        header_style="dim", padding=(0, 2, 0, 0),
-    )  # fmt: skip
-
-
 def _balance(assessment: Assessment) -> Table:
     """The sum at the grid connection, meter by meter."""
-    table = _table("Balance of the meters")
+    table = plain_table("Balance of the meters")
     for name in ("branch", "meter", "role"):
         table.add_column(name, no_wrap=True)
     for name in ("shown", "corrected"):
@@ -119,7 +112,7 @@ def _rest(assessment: Assessment) -> str:
 
 def _matrix(checks: tuple[Check, ...]) -> Table:
     """The checks of each device by itself, a row a device."""
-    table = _table("Each device by itself")
+    table = plain_table("Each device by itself")
     table.add_column("device", no_wrap=True)
     for name in COLUMNS:
         table.add_column(name, no_wrap=True)
@@ -136,7 +129,7 @@ def _matrix(checks: tuple[Check, ...]) -> Table:
 
 def _details(checks: list[Check]) -> Table:
     """What has figures of its own, or a reason why nothing was measured."""
-    table = _table("Figures, and what was not measured")
+    table = plain_table("Figures, and what was not measured")
     for name in ("check", "of", "result"):
         table.add_column(name, no_wrap=True)
     table.add_column("measured", overflow="fold")

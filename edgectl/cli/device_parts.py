@@ -2,25 +2,22 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from edgectl.commissioning.client import PARITIES, Address, parse_address
 from edgectl.commissioning.sweep import Found
+from edgectl.profiles.units import KELVIN_OF_0_DEGC
 
-WIDTH_OF_A_FILE = 100  # columns, where the output is no terminal
 MISSING = "–"
 DIGITS = 6
 NAMED_MAX = 3  # candidates in one line
-KELVIN_OF_0_DEGC = 273.15  # SI Brochure, 9th edition, 2.3.1
 J_PER_WH = 3600.0
-STYLES = {"synthetic": "magenta", "paper": "yellow", "bench": "cyan", "site": "green"}
 
 TARGET = Annotated[
     str, typer.Argument(metavar="TARGET", help="HOST, HOST:PORT, or a serial port: /dev/ttyUSB0.")
@@ -47,25 +44,6 @@ def checked_parity(parity: str) -> str:
     if parity not in PARITIES:
         raise typer.BadParameter(f"parity {parity!r}; there are {', '.join(PARITIES)}")
     return parity
-
-
-def console() -> Console:
-    """As wide as the terminal, or as a file is."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
-
-
-def table(columns: Sequence[str], title: str = "") -> Table:
-    """A table without lines; the first column stays whole."""
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False,
-        header_style="dim", padding=(0, 2, 0, 0),
-    )  # fmt: skip
-    for at, name in enumerate(columns):
-        right = name.endswith(">")
-        made.add_column(
-            name.rstrip(">"), overflow="fold", no_wrap=at == 0, justify="right" if right else "left"
-        )
-    return made
 
 
 @contextmanager
@@ -106,7 +84,7 @@ def shown(value: float, unit: str) -> str:
     if unit == "bool":
         return "on" if value else "off"
     if unit == "K":
-        return f"{number(value - KELVIN_OF_0_DEGC)} degC"
+        return f"{number(value - float(KELVIN_OF_0_DEGC))} degC"
     if unit == "ratio":
         return f"{number(value * 100)} %"
     if unit == "J":

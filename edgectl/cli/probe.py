@@ -16,11 +16,10 @@ from edgectl.cli.device_parts import (
     STOP_BITS,
     TARGET,
     address_of,
-    console,
     one_line,
     progress,
-    table,
 )
+from edgectl.cli.page import console, table
 from edgectl.commissioning import sunspec_profile
 from edgectl.commissioning.client import DeviceError, Line
 from edgectl.commissioning.identify import shipped_profiles

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgectl.cli.device_parts import STYLES, shown, table
+from edgectl.cli.device_parts import shown
+from edgectl.cli.page import STYLES, table
 from edgectl.commissioning import identify
 from edgectl.commissioning.client import Failure, Line
 from edgectl.commissioning.probe import OBJECTS, Probed

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgectl.cli import page
 from edgectl.errors import Problem, ProfileError
 from edgectl.profiles import INT64_MAX, Point, Probe, Profile, load_profile, profile_names
 from edgectl.profiles.numbers import version_text
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
-WIDTH_OF_A_FILE = 100  # columns, where the output is no terminal
 TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
-STYLES = {"synthetic": "magenta", "paper": "yellow", "bench": "cyan", "site": "green"}
 
 EPILOG = """\b
 exit status
@@ -39,17 +37,17 @@ def list_(as_json: AS_JSON = False) -> None:
     if as_json:
         print(json.dumps({"profiles": [summary(each) for each in profiles]}))
         return
-    table = _table(["profile", "models", "proved", "pts", "cmds", "known by"])
+    listed = page.table(["profile", "models", "proved", "pts", "cmds", "known by"])
     for each in profiles:
-        table.add_row(
+        listed.add_row(
             each.name,
             f"{each.vendor}: {', '.join(each.models)}",
-            Text(each.verified, style=STYLES[each.verified]),
+            Text(each.verified, style=page.STYLES[each.verified]),
             str(len(each.points)),
             str(len(each.commands)),
             f"{len(each.probes)} probes" if each.probes else "nothing",
         )
-    _console().print(table)
+    page.console().print(listed)
 
 
 @app.command(epilog=EPILOG)
@@ -62,7 +60,7 @@ def show(
     if as_json:
         print(json.dumps(summary(profile) | details(profile)))
         return
-    console = _console()
+    console = page.console()
     console.print(heading(profile))
     for table in (_identity(profile), _blocks(profile), _points(profile), _commands(profile)):
         if table.row_count:
@@ -116,20 +114,6 @@ def _no_file(paths: Sequence[Path]) -> Problem:
     )
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
-
-
-def _table(columns: Sequence[str], title: str = "") -> Table:
-    table = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False,
-        header_style="dim", padding=(0, 2, 0, 0),
-    )  # fmt: skip
-    for at, name in enumerate(columns):
-        table.add_column(name, overflow="fold", no_wrap=at == 0)  # names stay whole
-    return table
-
-
 def firmware_text(profile: Profile) -> str:
     """Versions that the map holds for, and what else the file says of them."""
     if profile.firmware is None:
@@ -154,7 +138,7 @@ def heading(profile: Profile) -> Text:
         f"identity  none: {profile.identity_none}\n" if profile.identity_none else "",
     ]
     return Text.assemble(
-        (profile.name, "bold"), "  ", (profile.verified, STYLES[profile.verified]), "\n",
+        (profile.name, "bold"), "  ", (profile.verified, page.STYLES[profile.verified]), "\n",
         *lines, (f"sha256    {profile.sha256}", "dim"),
     )  # fmt: skip
 
@@ -170,20 +154,20 @@ def expected(probe: Probe) -> str:
 
 
 def _identity(profile: Profile) -> Table:
-    table = _table(["table", "address", "must read", "source"], "Identity")
+    listed = page.table(["table", "address", "must read", "source"], "Identity")
     for each in profile.probes:
-        table.add_row(TABLES[each.function], str(each.address), expected(each), each.source)
-    return table
+        listed.add_row(TABLES[each.function], str(each.address), expected(each), each.source)
+    return listed
 
 
 def _blocks(profile: Profile) -> Table:
-    table = _table(["table", "from", "count", "every", "points"], "Read plan")
+    listed = page.table(["table", "from", "count", "every", "points"], "Read plan")
     for each in profile.blocks:
-        table.add_row(
+        listed.add_row(
             TABLES[each.function], str(each.address), str(each.count), f"{each.every} scans",
             str(len(each.points)),
         )  # fmt: skip
-    return table
+    return listed
 
 
 def meaning(point: Point) -> str:
@@ -195,9 +179,9 @@ def meaning(point: Point) -> str:
 
 
 def _points(profile: Profile) -> Table:
-    table = _table(["point", "table", "address", "type", "value", "valid", "stale"], "Points")
+    listed = page.table(["point", "table", "address", "type", "value", "valid", "stale"], "Points")
     for each in profile.points:
-        table.add_row(
+        listed.add_row(
             each.name,
             TABLES[each.function],
             str(each.address) + (f" ({each.printed})" if each.printed else ""),
@@ -206,14 +190,14 @@ def _points(profile: Profile) -> Table:
             f"{each.valid_min:g} to {each.valid_max:g}",
             f"{each.stale_after_ns / NS_PER_S:g} s",
         )
-    return table
+    return listed
 
 
 def _commands(profile: Profile) -> Table:
-    table = _table(["command", "fn", "address", "valid", "refresh", "reverts", "read-back"],
-                   "Commands")  # fmt: skip
+    listed = page.table(["command", "fn", "address", "valid", "refresh", "reverts", "read-back"],
+                        "Commands")  # fmt: skip
     for each in profile.commands:
-        table.add_row(
+        listed.add_row(
             each.name,
             str(each.function),
             f"{each.address}, {each.count} words",
@@ -222,7 +206,7 @@ def _commands(profile: Profile) -> Table:
             "not known" if each.revert_ns == INT64_MAX else f"{each.revert_ns / NS_PER_S:g} s",
             each.readback or f"none: {each.readback_none}",
         )
-    return table
+    return listed
 
 
 def summary(profile: Profile) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from edgectl.cli.device_parts import (
     PARITY,
     STOP_BITS,
     checked_parity,
-    console,
     one_line,
     progress,
-    table,
 )
+from edgectl.cli.page import console, table
 from edgectl.cli.probe import NS_PER_MS, unit_json
 from edgectl.commissioning.client import PORT, DeviceError, Line, SerialAddress
 from edgectl.commissioning.identify import shipped_profiles

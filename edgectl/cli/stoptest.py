@@ -3,7 +3,6 @@
 import json as json_text
 import os
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from edgectl.cli.page import console
 from edgectl.cli.stoptest_run import run_stop_tests
 from edgectl.commissioning.stop import (
     NS_PER_MS,
@@ -48,7 +47,6 @@ exit status
 example:  edgectl stoptest SITE --device PCS-01 --power-w 500000 --by "A. Name"
 """
 
-WIDTH_OF_A_FILE = 100  # columns, where the output is no terminal
 W_PER_MW = 1e6
 
 
@@ -92,19 +90,17 @@ def stoptest(
     back to zero, and writes what it did into the site's record. Without it nothing is armed.
     """
     configure_logging(level=Level.ERROR)
-    console = Console(
-        stderr=True, width=None if sys.stderr.isatty() else WIDTH_OF_A_FILE, highlight=False
-    )
+    page = console(stderr=True)
     checked = load_site(site)
     plans = plans_of(checked, device or [], every, power_w, observe_s)
     record = record_of(checked)
     for plan in plans:
-        console.print(explained(checked, plan))
+        page.print(explained(checked, plan))
     if not yes and not typer.confirm("Begin?", err=True):
         raise typer.Exit(NotMeasuredError.exit_code)
     results = Results(checked, record, by, [])
     try:
-        run_stop_tests(checked, plans, _cancelled_by_signal(), console.print, results.done)
+        run_stop_tests(checked, plans, _cancelled_by_signal(), page.print, results.done)
     except EdgectlError as error:
         if json:
             print(json_text.dumps(report(checked, results, str(error))))

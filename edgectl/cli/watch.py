@@ -12,17 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from edgectl.cli.device_parts import (
-    AS_JSON,
-    BAUD,
-    MISSING,
-    PARITY,
-    STOP_BITS,
-    address_of,
-    console,
-    shown,
-    table,
-)
+from edgectl.cli.device_parts import AS_JSON, BAUD, MISSING, PARITY, STOP_BITS, address_of, shown
+from edgectl.cli.page import console, table
 from edgectl.commissioning.client import NS_PER_MS, DeviceError, Line, SerialAddress, TcpAddress
 from edgectl.commissioning.identify import Asker, shipped_profiles, verdict
 from edgectl.commissioning.probe import recognise

@@ -62,8 +62,10 @@ def open_port(line: Line) -> int:
     try:
         if line.rs485:
             port.rs485_mode = RS485Settings()
-        with suppress(OSError, ValueError, NotImplementedError):
-            port.set_low_latency_mode(True)  # FTDI adapters gather for 16 ms by default
+        # FTDI adapters gather for 16 ms by default. A port that has no such mode refuses it with
+        # ValueError, and its line says what it does instead: latency_ms.
+        with suppress(ValueError):
+            port.set_low_latency_mode(True)
         port.reset_input_buffer()
         descriptor = os.dup(port.fileno())  # the settings and the lock stay with it
         os.set_blocking(descriptor, False)

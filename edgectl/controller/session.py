@@ -24,7 +24,6 @@ from edgectl.events import emit
 from edgectl.image import Mailbox, Segment, create_segment
 from edgectl.image.layout import MAILBOX_SLOTS
 from edgectl.site_model import KernelTables, Site
-from edgectl.site_model.proofs import unproven
 
 LOOK_S = 0.2
 IDENTIFY_S = 5.0  # a device that has not answered by then is armed around, and not written
@@ -60,7 +59,7 @@ class Session:
         self.ports = SerialPorts(self.runtime.bus, site.lines)
         self.watch = Watch(self.reader)
         self.tables = tables
-        self.unproven = unproven(site)
+        self.refused: list[str] = tables.directory["arming_refused"]
         self._mail_seen = 0
 
     def run(self, stop: Event, each_look: Callable[[], None]) -> Outcome:
@@ -152,7 +151,7 @@ class Session:
         """Arm where the site says so and every battery's stop is proven; else go on sensing."""
         if self.site.arm != "auto":
             return
-        if self.unproven:
+        if self.refused:
             self._tell_refused("start")
         else:
             self._arm()
@@ -162,8 +161,7 @@ class Session:
             mailbox.put(MailKind.MAIL_ARM, 0, 0.0, 0, ARM_TTL_S)
 
     def _tell_refused(self, by: str) -> None:
-        reasons = [str(each) for each in self.unproven]
-        emit(log, "controller.arm_refused", site=self.site.id, by=by, reasons=reasons)
+        emit(log, "controller.arm_refused", site=self.site.id, by=by, reasons=self.refused)
 
     def _watch_arming(self) -> None:
         """Say why the kernel took no request to arm: it refuses them all, and cannot tell."""
@@ -183,7 +181,7 @@ class Session:
 
     def _look(self) -> Any:
         self.ports.tend()
-        if self.unproven and not self.tables.scan["may_arm"][0]:
+        if not self.tables.scan["may_arm"][0]:
             self._watch_arming()
         return self.watch.look(time.monotonic_ns())
 

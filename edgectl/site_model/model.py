@@ -232,9 +232,17 @@ class Site:
     mqtt: Mqtt
 
     @property
+    def links(self) -> dict[str, tuple[Device, ...]]:
+        """Devices by what they are connected through, in bus order."""
+        links: dict[str, tuple[Device, ...]] = {}
+        for device in self.devices:
+            links[device.link] = (*links.get(device.link, ()), device)
+        return links
+
+    @property
     def lines(self) -> tuple[Line | None, ...]:
         """The serial line of each link in bus order, None where it is a TCP connection."""
-        return tuple({each.link: each.line for each in self.devices}.values())
+        return tuple(devices[0].line for devices in self.links.values())
 
     def device(self, device_id: str) -> Device:
         """The device of an id; KeyError when the site has none."""

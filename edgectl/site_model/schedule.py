@@ -142,15 +142,7 @@ def _characters_ns(line: Line) -> int:
 
 def schedule(site: Site) -> tuple[LinkSchedule, ...]:
     """The bounds of every link, in bus order."""
-    return tuple(link_schedule(devices, site.scan) for devices in links_of(site.devices))
-
-
-def links_of(devices: Sequence[Device]) -> list[list[Device]]:
-    """Devices by link, in the order of first mention."""
-    links: dict[str, list[Device]] = {}
-    for device in devices:
-        links.setdefault(device.link, []).append(device)
-    return list(links.values())
+    return tuple(link_schedule(devices, site.scan) for devices in site.links.values())
 
 
 def link_schedule(devices: Sequence[Device], scan: Scan) -> LinkSchedule:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgectl._kernel.layout import DTYPES
 from edgectl.profiles.model import INT64_MAX
 from edgectl.site_model.model import Site
+from edgectl.site_model.proofs import unproven
 from edgectl.site_model.tables_bus import Bus, bus_arrays
 from edgectl.site_model.tables_control import control_arrays, meter_rows
 from edgectl.site_model.tables_directory import directory_of
@@ -103,15 +104,17 @@ def compile_tables(site: Site) -> KernelTables:
     points["journaled"][sorted(journaled)] = 1
     for at, each in enumerate(names):
         each["journaled"] = at in journaled
+    reasons = [str(each) for each in unproven(site)]
     arrays = {
         **_bus_tables(bus),
         **interlock_arrays(site, point_index),
-        **control_arrays(site, point_index, output_index),
+        **control_arrays(site, point_index, output_index, may_arm=not reasons),
         "meters": meter_rows(site, point_index),
         "points": points,
     }
     directory = directory_of(site, names, point_index, output_index)
     tables = {name: np.ascontiguousarray(arrays[name]) for name in ARRAYS}
+    directory["arming_refused"] = reasons
     directory["tables_sha256"] = _sha256(tables)
     return KernelTables(
         **tables, directory=directory, point_index=point_index, output_index=output_index

@@ -1,5 +1,6 @@
 """Tables of the field bus: links, devices, blocks, points, probes, outputs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
@@ -36,21 +37,22 @@ class Bus:
 def bus_arrays(site: Site) -> Bus:
     """Fill the bus's tables in bus order."""
     profiles = [device.profile for device in site.devices]
-    names = list(dict.fromkeys(each.link for each in site.devices))
+    links = site.links
     bus = Bus(
         points=_zeros("PointRow", sum(len(p.points) for p in profiles)),
         blocks=_zeros("BlockRow", sum(len(p.blocks) for p in profiles)),
         outputs=_zeros("OutputRow", sum(len(p.commands) for p in profiles)),
-        links=_zeros("LinkRow", len(names)),
+        links=_zeros("LinkRow", len(links)),
         devices=_zeros("BusDeviceRow", len(site.devices)),
         probes=_zeros("ProbeRow", sum(_probes(p) for p in profiles)),
     )
     filled = {"block": 0, "probe": 0, "output": 0, "point": 0}
-    for at, device in enumerate(site.devices):
-        _fill_device(bus, filled, at, names.index(device.link), device)
-    for at, name in enumerate(names):
-        own = [n for n, each in enumerate(site.devices) if each.link == name]
-        _fill_link(bus.links[at], own, [site.devices[n] for n in own])
+    first = 0
+    for at, devices in enumerate(links.values()):
+        _fill_link(bus.links[at], first, devices)
+        for device in devices:
+            _fill_device(bus, filled, first, at, device)
+            first += 1
     return bus
 
 
@@ -58,15 +60,15 @@ def _zeros(struct: str, count: int) -> Table:
     return np.zeros(count, dtype=DTYPES[struct])
 
 
-def _fill_link(row: np.void, own: list[int], devices: list[Device]) -> None:
+def _fill_link(row: np.void, first: int, devices: Sequence[Device]) -> None:
     """A link is as slow and as patient as the most demanding of its devices."""
     profiles = [each.profile for each in devices]
     row["connect_timeout_ns"] = max(each.connect_timeout_ns for each in profiles)
     row["settle_ns"] = max(each.settle_ns for each in profiles)
     row["gap_ns"] = max(each.gap_ns for each in profiles)
     row["timeouts_to_close"] = max(each.timeouts_to_close for each in profiles)
-    row["first_device"] = own[0]
-    row["devices"] = len(own)
+    row["first_device"] = first
+    row["devices"] = len(devices)
     line = devices[0].line
     if line is None:
         row["ipv4"] = int(IPv4Address(devices[0].host))

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from edgectl._kernel.layout import DTYPES
 from edgectl.site_model.model import Battery, Load, Site
-from edgectl.site_model.proofs import unproven
 from edgectl.site_model.tags import SITE, SITE_POINTS
 
 PPM = 1_000_000
@@ -22,7 +21,7 @@ def ordered_loads(site: Site) -> tuple[Load, ...]:
 
 
 def control_arrays(
-    site: Site, points: Mapping[str, int], outputs: Mapping[str, int]
+    site: Site, points: Mapping[str, int], outputs: Mapping[str, int], *, may_arm: bool
 ) -> dict[str, NDArray[np.void]]:
     """All tables that are neither the bus's nor the interlocks'.
 
@@ -48,7 +47,7 @@ def control_arrays(
                 for each in site.batteries
             ],
         ),
-        "scan": _rows("ScanRow", [_scan(site, points, outputs)]),
+        "scan": _rows("ScanRow", [_scan(site, points, outputs) | {"may_arm": may_arm}]),
     }
 
 
@@ -196,7 +195,6 @@ def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> 
         "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],
         "open_request_output": NONE if site.open_request is None else outputs[site.open_request],
         "first_device_age_point": points[f"{site.devices[0].id}.age"],
-        "may_arm": not unproven(site),
         **internal,
     }
 

@@ -20,7 +20,6 @@ def directory_of(
         {"id": each.id, "kind": each.kind, "power": each.power} for each in ordered_loads(site)
     ]
     batteries = [each.id for each in site.batteries]
-    links = list(dict.fromkeys(each.link for each in site.devices))
     return {
         "site": site.id,
         "site_name": site.name,
@@ -37,8 +36,8 @@ def directory_of(
         "outputs": list(output_index),
         "devices": _devices(site),
         "links": [
-            {"address": link, "devices": [d.id for d in site.devices if d.link == link]}
-            for link in links
+            {"address": link, "devices": [each.id for each in devices]}
+            for link, devices in site.links.items()
         ],
         "interlocks": [_interlock(each) for each in site.interlocks],
         "groups": group_names(site),

@@ -2,10 +2,7 @@
 
 import json
 import os
-import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,42 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from site_rig import demo_elsewhere
 
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
-FIRST_PORT, DEVICES = 15020, 17
 RESET_S = 13.0  # until the plant's reset button and the auto rows have let the batteries go
 FAULTS = ("MTR-03=ct_reversed", "AUX-02=word_swap")
-
-
-def free_ports() -> int:
-    """The first of so many ports where nobody listens just now."""
-    for first in range(26_000, 32_000, DEVICES):
-        try:
-            for port in range(first, first + DEVICES):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no free ports")
 
 
 @pytest.fixture
 def site(root: Path, tmp_path: Path) -> Path:
     """The demo site under another id and on free ports."""
-    first = free_ports()
-    sites = root / "edgectl" / "sites"
-    for record in sites.glob("demo.*.toml"):  # proofs without which nothing may be armed
-        shutil.copy(record, tmp_path)
-    text = (sites / "demo.toml").read_text()
-    text = re.sub(
-        r"(?m)^(port\s*= )(150\d\d)$",
-        lambda found: f"{found[1]}{int(found[2]) - FIRST_PORT + first}",
-        text,
-    )
-    path = tmp_path / "site.toml"
-    path.write_text(re.sub(r'(?m)^id\s*= "demo"', f'id = "com-{os.getpid()}"', text, count=1))
-    return path
+    return demo_elsewhere(root, tmp_path, "com")
 
 
 @pytest.fixture

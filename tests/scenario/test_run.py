@@ -8,28 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from site_rig import demo_elsewhere
 
 from edgectl.plant.fault_server import FaultServer
 
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
-FIRST_PORT = 15020  # of the demo site; the tests' own sites stand elsewhere
-TEST_FIRST_PORT = 25020
 
 
 @pytest.fixture
 def site(root: Path, tmp_path: Path) -> Path:
     """The demo site under another id and on other ports, so that a demo may run beside."""
-    text = (root / "edgectl" / "sites" / "demo.toml").read_text()
-    text = re.sub(
-        r"(?m)^(port\s*= )(150\d\d)$",
-        lambda found: f"{found[1]}{int(found[2]) - FIRST_PORT + TEST_FIRST_PORT}",
-        text,
-    )
-    path = tmp_path / "site.toml"
-    path.write_text(re.sub(r'(?m)^id\s*= "demo"', f'id = "run-{os.getpid()}"', text, count=1))
-    proofs = "demo.proofs.toml"
-    (tmp_path / proofs).write_text((root / "edgectl" / "sites" / proofs).read_text())
-    return path
+    return demo_elsewhere(root, tmp_path, "run")
 
 
 @pytest.fixture
