@@ -12,8 +12,8 @@ from setuptools.command.build_ext import build_ext
 
 KERNEL = (
     "clock", "modbus", "rtu", "exchange", "link", "fieldbus", "process_image", "quality", "blocks",
-    "interlock", "proof", "dispatch", "commit", "totalizer", "carbon", "journal", "record", "scan",
-    "kernel", "layout",
+    "overload", "demand", "monitor", "authority", "interlock", "proof", "curtail", "dispatch",
+    "commit", "totalizer", "carbon", "integrity", "journal", "record", "scan", "kernel", "layout",
 )  # fmt: skip
 PLANT = ("equipment", "physics", "simulate", "peers")
 

@@ -8,7 +8,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from edgectl._kernel.atomic cimport load64
 from edgectl._kernel.dispatch cimport (
-    REWRITES_MAX, Dispatch, DispatchRow, FlexibleRow, Pv, Storage, StorageRow)
+    REWRITES_MAX, Dispatch, DispatchRow, FlexibleRow, Heartbeat, HeartbeatRow, Pv, Storage,
+    StorageRow)
 from edgectl._kernel.process_image cimport OUTPUT_COMMITTED, Image, image_commit
 
 cdef enum:
@@ -85,6 +86,24 @@ cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noex
         dispatch.flexible.output_ns = now_ns
         dispatch.flexible.written = True
         dispatch.writes += 1
+
+
+cdef void heartbeats_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
+    """Move each counter that a device watches us by; one that is not armed is left to fall back."""
+    cdef const HeartbeatRow* row
+    cdef Heartbeat* heartbeat
+    cdef double beat
+    cdef int32_t at
+    for at in range(dispatch.row.heartbeats):
+        row = &dispatch.heartbeat_rows[at]
+        heartbeat = &dispatch.heartbeats[at]
+        if not may_write(dispatch, image, row.device) \
+                or (heartbeat.beat_ns > 0 and now_ns - heartbeat.beat_ns < row.every_ns):
+            continue
+        beat = heartbeat.beat + 1.0 if heartbeat.beat + 1.0 < row.wraps_at else 0.0
+        if image_commit(image, row.output, beat) == OUTPUT_COMMITTED:
+            heartbeat.beat, heartbeat.beat_ns = beat, now_ns
+            dispatch.writes += 1
 
 
 cdef void open_request_commit(

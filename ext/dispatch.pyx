@@ -11,11 +11,13 @@ Import limits act this scan; economy waits for its dwell. The clamp to what the
 interlocks permit stands last, after the ramp.
 """
 
-from libc.math cimport fabs, isfinite
+from libc.math cimport INFINITY, fabs, isfinite
 from libc.stdint cimport int32_t, int64_t
 
 from edgectl._kernel.blocks cimport hysteresis_above, hysteresis_below, ramp
+from edgectl._kernel.curtail cimport flexible_decide, pv_decide
 from edgectl._kernel.interlock cimport EFFECT_ALARM, EFFECT_ZERO
+from edgectl._kernel.least cimport maximum, minimum
 from edgectl._kernel.process_image cimport image_set
 from edgectl._kernel.proof cimport proof_measure, window_start
 from edgectl._kernel.quality cimport QUALITY_BAD, QUALITY_GOOD, REASON_NONE, Sample
@@ -50,14 +52,6 @@ cdef double permitted_w(
     return request_w
 
 
-cdef double minimum(double a, double b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef double maximum(double a, double b) noexcept nogil:
-    return a if a > b else b
-
-
 cdef double storage_power_w(
     const StorageRow* row, const Storage* storage, const Sample* power, int64_t now_ns
 ) noexcept nogil:
@@ -81,6 +75,7 @@ cdef void measure_storage(
     image_set(image, row.request_point, storage.request_w, QUALITY_GOOD, REASON_NONE, now_ns)
     image_set(image, row.setpoint_point, storage.setpoint_w, QUALITY_GOOD, REASON_NONE, now_ns)
     image_set(image, row.rejected_point, storage.rejected, QUALITY_GOOD, REASON_NONE, now_ns)
+    image_set(image, row.lapsed_point, storage.wanted.lapsed, QUALITY_GOOD, REASON_NONE, now_ns)
 
 
 cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
@@ -120,6 +115,7 @@ cdef bint wanted_stands(WantedRequest* wanted, int64_t now_ns) noexcept nogil:
         return False
     if now_ns >= wanted.expiry_ns:
         wanted.expiry_ns = 0
+        wanted.lapsed = True
         return False
     return True
 
@@ -171,12 +167,12 @@ cdef void economy(
 
 
 cdef double arbiter(
-    Dispatch* dispatch, const StorageRow* row, Storage* storage, const Sample* soc,
-    int64_t now_ns) noexcept nogil:
+    Dispatch* dispatch, const StorageRow* row, Storage* storage, const Permit* permit,
+    const Sample* soc, int64_t now_ns) noexcept nogil:
     """The request of highest standing: operator, plan, or local economy.
 
     A request that is not finite or beyond twice the rating is rejected and the
-    local one stands.
+    local one stands. While a row blocks commands none from outside is heard.
     """
     cdef double rating_w = maximum(row.charge_rating_w, row.discharge_rating_w)
 
@@ -185,6 +181,9 @@ cdef double arbiter(
     storage.source = SOURCE_LOCAL
     storage.binding = BINDING_NONE
     if not wanted_stands(&storage.wanted, now_ns):
+        return storage.economy_w
+    if permit.block_command:
+        storage.binding = BINDING_INTERLOCK
         return storage.economy_w
     if not fabs(storage.wanted.value_w) <= REQUEST_RATINGS_MAX * rating_w:
         storage.rejected = True
@@ -195,11 +194,19 @@ cdef double arbiter(
 
 
 cdef void room(
-    const StorageRow* row, const Permit* permit, const Sample* soc,
+    const StorageRow* row, const Permit* permit, const Sample* soc, double setpoint_w,
     double* charge_max_w, double* discharge_max_w) noexcept nogil:
-    """What one battery may do either way now: rating, interlocks, reserve, full."""
-    charge_max_w[0] = minimum(row.charge_rating_w, permit.charge_max_w)
-    discharge_max_w[0] = minimum(row.discharge_rating_w, permit.discharge_max_w)
+    """What one battery may do either way now: rating, interlocks, reserve, full.
+
+    setpoint_w  of the scan before; while a row holds the battery, or ramps it
+                to zero, it may do so much or less, and not start or turn round
+    """
+    cdef double ratio = permit.derate_ratio
+    charge_max_w[0] = minimum(row.charge_rating_w * ratio, permit.charge_max_w)
+    discharge_max_w[0] = minimum(row.discharge_rating_w * ratio, permit.discharge_max_w)
+    if permit.hold or permit.ramp_to_zero:
+        charge_max_w[0] = minimum(charge_max_w[0], maximum(setpoint_w, 0.0))
+        discharge_max_w[0] = minimum(discharge_max_w[0], maximum(-setpoint_w, 0.0))
     if soc.quality == QUALITY_BAD:
         charge_max_w[0] = 0.0
         discharge_max_w[0] = 0.0
@@ -208,6 +215,19 @@ cdef void room(
         discharge_max_w[0] = 0.0
     if soc.value >= row.full_ratio:
         charge_max_w[0] = 0.0
+
+
+cdef double request_w(
+    Dispatch* dispatch, const StorageRow* row, Storage* storage, const Permit* permit,
+    const Sample* soc, double charge_max_w, double discharge_max_w, int64_t now_ns
+) noexcept nogil:
+    """What is asked of one battery within its room; what it does already while a row holds it."""
+    cdef double wanted_w = arbiter(dispatch, row, storage, permit, soc, now_ns)
+    if permit.hold:
+        wanted_w = storage.setpoint_w
+    if permit.ramp_to_zero:
+        wanted_w = 0.0
+    return permitted_w(wanted_w, charge_max_w, discharge_max_w)
 
 
 cdef double wanted_total_w(
@@ -227,8 +247,17 @@ cdef double wanted_total_w(
     return minimum(total_w, high_w)
 
 
+cdef double room_left_w(
+    const Storage* storage, const Permit* permit, double charge_max_w, double discharge_max_w,
+    bint down) noexcept nogil:
+    """How far a request can still be moved down or up; one that ramps to zero takes no part."""
+    if permit.ramp_to_zero:
+        return 0.0
+    return storage.request_w + discharge_max_w if down else charge_max_w - storage.request_w
+
+
 cdef void spread(
-    Dispatch* dispatch, double total_w, const double* charge_max_w,
+    Dispatch* dispatch, const Permit* permits, double total_w, const double* charge_max_w,
     const double* discharge_max_w) noexcept nogil:
     """Move the requests to their new sum, each by its share of the room it has left."""
     cdef double sum_w = 0.0
@@ -243,15 +272,15 @@ cdef void spread(
     down = total_w < sum_w
     binding = BINDING_IMPORT_CAP if down else BINDING_EXPORT_MAX
     for at in range(dispatch.row.storages):
-        room_w += dispatch.storages[at].request_w + discharge_max_w[at] if down \
-            else charge_max_w[at] - dispatch.storages[at].request_w
+        room_w += room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
+                              discharge_max_w[at], down)
     dispatch.shortage_w = maximum(sum_w - total_w - room_w, 0.0) if down else 0.0
     if fabs(total_w - sum_w) < 1.0 or room_w <= 0.0:
         return
     share_ratio = minimum(fabs(total_w - sum_w) / room_w, 1.0)
     for at in range(dispatch.row.storages):
-        left_w = dispatch.storages[at].request_w + discharge_max_w[at] if down \
-            else charge_max_w[at] - dispatch.storages[at].request_w
+        left_w = room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
+                             discharge_max_w[at], down)
         dispatch.storages[at].request_w += -share_ratio * left_w if down else share_ratio * left_w
         dispatch.storages[at].binding = binding
 
@@ -265,6 +294,8 @@ cdef void permit_storage(
     """
     cdef double target_w = permitted_w(storage.request_w, charge_max_w, discharge_max_w)
 
+    if permit.ramp_to_zero:
+        target_w = 0.0
     if halt != BINDING_NONE or permit.effect >= EFFECT_ZERO:
         storage.setpoint_w = 0.0
         storage.ramp.out = 0.0
@@ -277,64 +308,6 @@ cdef void permit_storage(
     storage.ramp.out = storage.setpoint_w
     if storage.setpoint_w != target_w:
         storage.binding = BINDING_RAMP
-
-
-cdef void decide_flexible(
-    Dispatch* dispatch, const Image* image, const SitePermit* site,
-    int64_t now_ns, int64_t dt_ns) noexcept nogil:
-    """Ask the flexible load to defer what the batteries cannot hold, and give it back slowly."""
-    cdef const FlexibleRow* row = dispatch.flexible_row
-    cdef Flexible* flexible = &dispatch.flexible
-    cdef const Sample* available
-    cdef double deferred_w, ceiling_w, want_w
-
-    if row.device < 0:
-        return
-    available = &image.samples[row.available_point]
-    deferred_w = dispatch.load_w - dispatch.net_w
-    ceiling_w = available.value + deferred_w if available.quality != QUALITY_BAD else 0.0
-    ceiling_w = minimum(ceiling_w, dispatch.it_w + deferred_w - row.floor_w)
-    want_w = deferred_w + dispatch.shortage_w if dispatch.shortage_w > 0.0 else 0.0
-    if wanted_stands(&flexible.wanted, now_ns) and isfinite(flexible.wanted.value_w):
-        want_w = maximum(want_w, flexible.wanted.value_w)
-    if site.shed:
-        want_w = ceiling_w
-    want_w = maximum(minimum(want_w, ceiling_w), 0.0)
-    if site.refuse_shed or site.safe_state or dispatch.stopping:
-        want_w = 0.0
-        flexible.request_w = 0.0
-    if want_w >= flexible.request_w:
-        flexible.request_w = want_w
-        if want_w > 0.0:
-            flexible.raised_ns = now_ns
-    elif now_ns - flexible.raised_ns >= row.hold_ns:
-        flexible.request_w = maximum(
-            flexible.request_w - row.release_w_per_s * 1e-9 * dt_ns, want_w)
-
-
-cdef void decide_pv(Dispatch* dispatch, int64_t dt_ns) noexcept nogil:
-    """Take all PV; only an export beyond its limit holds it back, for as long as it lasts."""
-    cdef double excess_w = -dispatch.grid_w - dispatch.row.export_max_w
-    cdef Pv* pv
-    cdef int32_t at
-    for at in range(dispatch.row.pvs):
-        pv = &dispatch.pvs[at]
-        if dispatch.grid_good and excess_w > 0.0 and dispatch.pv_w > 0.0:
-            pv.setpoint_w = maximum(minimum(
-                pv.setpoint_w, (dispatch.pv_w - excess_w)
-                * dispatch.pv_rows[at].rating_w / pv_rating_w(dispatch)), 0.0)
-        else:
-            pv.setpoint_w = minimum(
-                pv.setpoint_w + 0.05e-9 * dt_ns * dispatch.pv_rows[at].rating_w,
-                dispatch.pv_rows[at].rating_w)
-
-
-cdef double pv_rating_w(const Dispatch* dispatch) noexcept nogil:
-    cdef double sum_w = 0.0
-    cdef int32_t at
-    for at in range(dispatch.row.pvs):
-        sum_w += dispatch.pv_rows[at].rating_w
-    return sum_w
 
 
 cdef void dispatch_decide(
@@ -363,18 +336,19 @@ cdef void dispatch_decide(
     dispatch.import_cap_w = row.import_cap_w
     if wanted_stands(&dispatch.import_cap, now_ns) and dispatch.import_cap.value_w >= 0.0:
         dispatch.import_cap_w = minimum(row.import_cap_w, dispatch.import_cap.value_w)
+    dispatch.import_cap_w = minimum(dispatch.import_cap_w, site.import_max_w)
     for at in range(row.storages):
         storage = &dispatch.storages[at]
         room(&dispatch.storage_rows[at], &permits[at],
-             &image.samples[dispatch.storage_rows[at].soc_point],
+             &image.samples[dispatch.storage_rows[at].soc_point], storage.setpoint_w,
              &charge_max_w[at], &discharge_max_w[at])
-        storage.request_w = permitted_w(
-            arbiter(dispatch, &dispatch.storage_rows[at], storage,
-                    &image.samples[dispatch.storage_rows[at].soc_point], now_ns),
-            charge_max_w[at], discharge_max_w[at])
+        storage.request_w = request_w(
+            dispatch, &dispatch.storage_rows[at], storage, &permits[at],
+            &image.samples[dispatch.storage_rows[at].soc_point],
+            charge_max_w[at], discharge_max_w[at], now_ns)
         total_w += storage.request_w
         held_w += storage.output_w
-    spread(dispatch, wanted_total_w(
+    spread(dispatch, permits, wanted_total_w(
         dispatch, total_w, held_w, dispatch.import_cap_w - row.import_guard_w),
         charge_max_w, discharge_max_w)
     for at in range(row.storages):
@@ -382,8 +356,9 @@ cdef void dispatch_decide(
             &dispatch.storage_rows[at], &dispatch.storages[at], &permits[at],
             halt,
             charge_max_w[at], discharge_max_w[at], dt_ns)
-    decide_flexible(dispatch, image, site, now_ns, dt_ns)
-    decide_pv(dispatch, dt_ns)
+    flexible_decide(dispatch, image, site, wanted_stands(&dispatch.flexible.wanted, now_ns),
+                    now_ns, dt_ns)
+    pv_decide(dispatch, dt_ns)
 
 
 cdef void dispatch_start(Dispatch* dispatch) noexcept nogil:
@@ -431,23 +406,23 @@ cdef class DispatchBench:
     def want(self, int storage, double value_w, int source, int64_t ttl_ns):
         """A request from outside for one storage."""
         self.dispatch.storages[storage].wanted = WantedRequest(
-            value_w, self.now_ns + ttl_ns, source)
+            value_w, self.now_ns + ttl_ns, source, False)
 
     def step(self, values, permits, double it_w, double carbon_g_per_kwh,
              int64_t dt_ns, site=None):
-        """One scan; values per point, None being bad; permits (charge, discharge, effect).
+        """One scan; values per point, None being bad; permits and site as dicts of their structs.
 
         Returns ([(request_w, setpoint_w, Binding)], shed request W, PV setpoints W).
         """
-        cdef SitePermit site_permit = SitePermit(0, 0, 0, 0, 0, -1)
+        cdef SitePermit site_permit = SitePermit(INFINITY, 0, 0, 0, 0, 0, -1, 0, 0)
         if site:
             site_permit = site
         for at, value in enumerate(values):
             self.samples[at].quality = QUALITY_BAD if value is None else QUALITY_GOOD
             if value is not None:
                 self.samples[at].value, self.samples[at].source_ns = value, self.now_ns
-        for at, (charge, discharge, effect) in enumerate(permits):
-            self.permits[at] = Permit(charge, discharge, -1, effect)
+        for at, permit in enumerate(permits):
+            self.permits[at] = permit
         self.dispatch.it_w, self.dispatch.carbon_g_per_kwh = it_w, carbon_g_per_kwh
         self.dispatch.carbon_known = True
         self.now_ns += dt_ns

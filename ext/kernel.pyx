@@ -9,18 +9,23 @@ from libc.stdlib cimport calloc, free
 import numpy
 
 from edgectl._kernel.atomic cimport load32, load64, store32, store64
+from edgectl._kernel.authority cimport AuthorityStatus, Retained, interlocks_retain
 from edgectl._kernel.carbon cimport (
     LOADS_MAX, SOURCE_STORAGE, STORAGES_MAX, FlowCell, FlowTotal, Stock, StockRow)
 from edgectl._kernel.clock cimport (
     cadence_advance, cadence_deadline_ns, enter_realtime, monotonic_ns, sleep_until,
     thread_cpu_ns, utc_ns)
 from edgectl._kernel.dispatch cimport (
-    PV_MAX, DispatchRow, FlexibleRow, PvRow, StorageRow, dispatch_start)
+    HEARTBEATS_MAX, PV_MAX, DispatchRow, FlexibleRow, HeartbeatRow, PvRow, StorageRow,
+    dispatch_start)
+from edgectl._kernel.integrity cimport integrity_add
 from edgectl._kernel.interlock cimport (
     GROUPS_MAX, CauseRow, CauseState, EffectRow, InterlockRow, InterlockState, Permit,
     interlocks_start)
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
+from edgectl._kernel.monitor cimport MonitorRow, MonitorState
+from edgectl._kernel.overload cimport CurveRow
 from edgectl._kernel.process_image cimport (
     BlockBuffer, BlockRow, DeviceLink, OutputBuffer, OutputRow, PointRow, block_publish,
     image_start)
@@ -102,12 +107,14 @@ cdef class Kernel:
         self.tables["counted"] = numpy.ascontiguousarray(self.tables["devices"]["counted"])
         self.bind_image()
         self.bind_interlocks()
+        self.bind_monitors()
         self.bind_dispatch()
         self.bind_meters()
         self.bind_segment()
         self.state.dispatch.dry_run = dry_run
         self.state.wake_fd = -1
         self.state.snapshot_every = 1
+        self.bind_integrity()
         image_start(&self.state.image)
         interlocks_start(&self.state.interlocks)
         dispatch_start(&self.state.dispatch)
@@ -153,12 +160,36 @@ cdef class Kernel:
         state.interlocks.group_first_out = <int32_t*> room(GROUPS_MAX, sizeof(int32_t))
         state.interlocks.group_tripped = <int32_t*> room(GROUPS_MAX, sizeof(int32_t))
 
+    cdef void bind_monitors(self) except *:
+        cdef KernelState* state = self.state
+        cdef const MonitorRow[::1] rows = self.tables["monitors"]
+        cdef const int32_t[::1] inputs = self.tables["inputs"]
+        cdef const CurveRow[::1] curves = self.tables["curves"]
+        state.monitors.rows = rows.shape[0]
+        state.monitors.table = &rows[0] if rows.shape[0] else NULL
+        state.monitors.inputs = &inputs[0] if inputs.shape[0] else NULL
+        state.monitors.curves = &curves[0] if curves.shape[0] else NULL
+        state.monitors.states = <MonitorState*> room(rows.shape[0], sizeof(MonitorState))
+
+    cdef void bind_integrity(self) except *:
+        cdef const uint8_t[::1] table
+        for name, array in self.tables.items():
+            if array.nbytes == 0:
+                continue
+            table = array.view(numpy.uint8).reshape(-1)
+            if not integrity_add(&self.state.integrity, &table[0], array.nbytes):
+                raise ValueError(f"there is no room to watch over table {name}")
+
     cdef void bind_dispatch(self) except *:
         cdef KernelState* state = self.state
+        cdef const HeartbeatRow[::1] heartbeats = self.tables["heartbeats"]
         cdef const DispatchRow[::1] dispatch = self.tables["dispatch"]
         cdef const StorageRow[::1] storages = self.tables["storages"]
         cdef const PvRow[::1] pvs = self.tables["pvs"]
         cdef const FlexibleRow[::1] flexible = self.tables["flexible"]
+        if heartbeats.shape[0] > HEARTBEATS_MAX:
+            raise ValueError(f"{heartbeats.shape[0]} heartbeats; at most {HEARTBEATS_MAX}")
+        state.dispatch.heartbeat_rows = &heartbeats[0] if heartbeats.shape[0] else NULL
         if storages.shape[0] > STORAGES_MAX or pvs.shape[0] > PV_MAX:
             raise ValueError(f"{storages.shape[0]} storages and {pvs.shape[0]} PV plants; "
                              f"at most {STORAGES_MAX} and {PV_MAX}")
@@ -192,7 +223,7 @@ cdef class Kernel:
         cdef SegmentHead* head = <SegmentHead*> &buffer[0]
         cdef int64_t record_bytes = (
             sizeof(RecordHead) + state.flows.sources * state.flows.sinks * sizeof(FlowCell)
-            + state.flows.storages * sizeof(StorageRecord) + (state.interlocks.rows + 7) // 8 * 8
+            + state.flows.storages * sizeof(StorageRecord) + 2 * ((state.interlocks.rows + 7) // 8 * 8)
             + state.journaled * sizeof(PointRecord))
         cdef int64_t snapshot_bytes = (
             sizeof(SnapshotHead) + sizeof(RecordHead)
@@ -225,6 +256,7 @@ cdef class Kernel:
         free(state.image.links)
         free(state.image.device_age_ns)
         free(state.image.device_fresh)
+        free(state.monitors.states)
         free(state.interlocks.states)
         free(state.interlocks.cause_states)
         free(state.interlocks.permits)
@@ -235,6 +267,19 @@ cdef class Kernel:
         free(state.flows.cells)
         free(state.flows.totals)
         free(state)
+
+    def retain(self, int row, int status, bint locked, bint first_out, int64_t trips,
+               int64_t bypass_left_ns, int64_t now_ns):
+        """Take over what an interlock row kept from the run before; only before the first scan.
+
+        bypass_left_ns  of a bypass that still stands, 0 for none
+        now_ns          monotonic
+
+        Returns AuthorityStatus.
+        """
+        cdef Retained kept = Retained(bypass_left_ns, trips, status, locked, first_out)
+        return AuthorityStatus(
+            interlocks_retain(&self.state.interlocks, row, &kept, now_ns))
 
     def run(self, int64_t origin_ns, int64_t scans_max, int fifo_priority, int cpu):
         """Scan on the real clock; a thread's body that holds no GIL.

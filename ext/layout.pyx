@@ -3,11 +3,13 @@
 import numpy
 
 from edgectl._kernel.carbon cimport FlowCell, FlowTotal, StockRow
-from edgectl._kernel.dispatch cimport DispatchRow, FlexibleRow, PvRow, StorageRow
+from edgectl._kernel.dispatch cimport DispatchRow, FlexibleRow, HeartbeatRow, PvRow, StorageRow
 from edgectl._kernel.fieldbus cimport BusDeviceRow, LinkRow, ProbeRow
 from edgectl._kernel.interlock cimport CauseRow, EffectRow, InterlockRow
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
+from edgectl._kernel.monitor cimport MonitorRow
+from edgectl._kernel.overload cimport CurveRow
 from edgectl._kernel.process_image cimport BlockRow, DeviceLink, OutputRow, PointRow
 from edgectl._kernel.quality cimport Sample
 from edgectl._kernel.site cimport ScanRow
@@ -23,6 +25,9 @@ cdef ProbeRow probe
 cdef CauseRow cause
 cdef EffectRow effect
 cdef InterlockRow interlock
+cdef MonitorRow monitor
+cdef CurveRow curve
+cdef HeartbeatRow heartbeat
 cdef StorageRow storage
 cdef PvRow pv
 cdef FlexibleRow flexible
@@ -52,6 +57,9 @@ DTYPES = {
     "CauseRow": numpy.asarray(<CauseRow[:1]> &cause).dtype,
     "EffectRow": numpy.asarray(<EffectRow[:1]> &effect).dtype,
     "InterlockRow": numpy.asarray(<InterlockRow[:1]> &interlock).dtype,
+    "MonitorRow": numpy.asarray(<MonitorRow[:1]> &monitor).dtype,
+    "CurveRow": numpy.asarray(<CurveRow[:1]> &curve).dtype,
+    "HeartbeatRow": numpy.asarray(<HeartbeatRow[:1]> &heartbeat).dtype,
     "StorageRow": numpy.asarray(<StorageRow[:1]> &storage).dtype,
     "PvRow": numpy.asarray(<PvRow[:1]> &pv).dtype,
     "FlexibleRow": numpy.asarray(<FlexibleRow[:1]> &flexible).dtype,

@@ -4,11 +4,16 @@ Both are written in the order that edgectl/image/layout.py reads them in; the
 kernel refuses to start on a segment whose sizes differ.
 """
 
+from libc.math cimport NAN
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from edgectl._kernel.atomic cimport load64
 from edgectl._kernel.carbon cimport FlowCell, FlowTotal
+from edgectl._kernel.dispatch cimport Storage
+from edgectl._kernel.interlock cimport (
+    INJECTIONS_MAX, ROW_BYPASSED, ROW_CAUSE, ROW_DISCREPANT, ROW_FIRST_OUT, ROW_LOCKED, ROW_START,
+    ROW_UNDER_TEST, InterlockState, Permit)
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, PointRecord, RecordHead, SnapshotHead, StorageRecord, journal_close,
     journal_open)
@@ -61,28 +66,68 @@ cdef void record_site(const KernelState* state, RecordHead* head, double aux_w) 
     head.dry_run = state.dispatch.dry_run
     head.safe_state = state.interlocks.site.safe_state
     head.carbon_default = state.carbon_default
+    head.bypassed = state.interlocks.site.bypassed
+    head.discrepant = state.interlocks.site.discrepant
+    head.shed_tier = state.interlocks.site.shed_tier
+    head.tables_fault = state.integrity.fault
+    head.ledger_fault = state.ledger_fault
 
 
 cdef void record_storages(const KernelState* state, StorageRecord* records) noexcept nogil:
     """What was wanted, permitted and written of each battery, and why."""
     cdef int32_t at
     cdef StorageRecord* record
+    cdef const Storage* storage
+    cdef const Permit* permit
     for at in range(state.dispatch.row.storages):
         record = &records[at]
-        record.request_w = state.dispatch.storages[at].request_w
-        record.setpoint_w = state.dispatch.storages[at].setpoint_w
-        record.output_w = state.dispatch.storages[at].output_w
+        storage = &state.dispatch.storages[at]
+        permit = &state.interlocks.permits[at]
+        memset(record, 0, sizeof(StorageRecord))
+        record.request_w = storage.request_w
+        record.setpoint_w = storage.setpoint_w
+        record.output_w = storage.output_w
         record.power_w = state.image.samples[state.dispatch.storage_rows[at].power_point].value
         record.soc_ratio = state.image.samples[state.dispatch.storage_rows[at].soc_point].value
-        record.charge_max_w = state.interlocks.permits[at].charge_max_w
-        record.discharge_max_w = state.interlocks.permits[at].discharge_max_w
+        record.charge_max_w = permit.charge_max_w
+        record.discharge_max_w = permit.discharge_max_w
+        record.derate_ratio = permit.derate_ratio
+        record.wanted_w = storage.wanted.value_w if storage.wanted.expiry_ns > 0 else NAN
+        record.economy_w = storage.economy_w
         record.stock_mj = state.flows.stocks[at].energy_mj
         record.stock_ug = state.flows.stocks[at].carbon_ug
-        record.row = state.interlocks.permits[at].row
-        record.effect = state.interlocks.permits[at].effect
-        record.binding = state.dispatch.storages[at].binding
-        record.source = state.dispatch.storages[at].source
-        record.written = state.dispatch.storages[at].written
+        record.row = permit.row
+        record.effect = permit.effect
+        record.hold = permit.hold
+        record.block_command = permit.block_command
+        record.ramp_to_zero = permit.ramp_to_zero
+        record.binding = storage.binding
+        record.source = storage.source
+        record.written = storage.written
+        record.lapsed = storage.wanted.lapsed
+        record.rejected = storage.rejected
+        record.stopping = state.dispatch.stopping
+
+
+cdef uint8_t row_flags(const InterlockState* state) noexcept nogil:
+    """RowFlag bits of one row, but for what is under test."""
+    return <uint8_t> (
+        (ROW_START if state.start else 0) | (ROW_FIRST_OUT if state.first_out else 0)
+        | (ROW_LOCKED if state.locked else 0) | (ROW_BYPASSED if state.bypassed else 0)
+        | (ROW_DISCREPANT if state.discrepancy.q else 0) | (ROW_CAUSE if state.cause else 0))
+
+
+cdef uint8_t* record_rows(const KernelState* state, uint8_t* place) noexcept nogil:
+    """Status of every row, then its flags; returns what lies behind them."""
+    cdef int32_t at
+    cdef int64_t room = (state.interlocks.rows + 7) // 8 * 8
+    for at in range(state.interlocks.rows):
+        place[at] = state.interlocks.states[at].status
+        place[room + at] = row_flags(&state.interlocks.states[at])
+    for at in range(INJECTIONS_MAX):
+        if state.interlocks.injections[at].until_ns > 0:
+            place[room + state.interlocks.injections[at].row] |= ROW_UNDER_TEST
+    return place + 2 * room
 
 
 cdef void record_points(
@@ -116,7 +161,6 @@ cdef uint8_t* record_write(KernelState* state, const Moment* moment) noexcept no
     cdef uint8_t* place = journal_open(&state.segment)
     cdef RecordHead* head = <RecordHead*> place
     cdef int64_t cells = state.flows.sources * state.flows.sinks
-    cdef int32_t at
 
     memset(head, 0, sizeof(RecordHead))
     head.seq = state.segment.next_seq
@@ -129,6 +173,7 @@ cdef uint8_t* record_write(KernelState* state, const Moment* moment) noexcept no
     head.exec_before_ns = state.exec_before_ns
     head.overruns = state.cadence.overruns
     head.mails = moment.mails
+    head.maintenance = state.interlocks.maintenance_until_ns > moment.now_ns
     record_site(state, head, moment.aux_w)
     record_health(state, head)
     place += sizeof(RecordHead)
@@ -136,9 +181,7 @@ cdef uint8_t* record_write(KernelState* state, const Moment* moment) noexcept no
     place += cells * sizeof(FlowCell)
     record_storages(state, <StorageRecord*> place)
     place += state.dispatch.row.storages * sizeof(StorageRecord)
-    for at in range(state.interlocks.rows):
-        place[at] = state.interlocks.states[at].status
-    place += (state.interlocks.rows + 7) // 8 * 8
+    place = record_rows(state, place)
     if state.digesting:
         fold(state, <const uint64_t*> head, (place - <uint8_t*> head) // 8)
     record_points(state, <PointRecord*> place, moment.now_ns)
@@ -181,6 +224,7 @@ cdef void snapshot_write(
     """Copy the process image out, in the order of edgectl/image/layout.py."""
     cdef int64_t cells = state.flows.sources * state.flows.sinks
     cdef InterlockSnapshot* interlock
+    cdef uint8_t* rows
     cdef int32_t at
 
     snapshot_totals(state, <SnapshotHead*> place, (<const RecordHead*> record).seq)
@@ -190,16 +234,25 @@ cdef void snapshot_write(
     place = put(place, state.flows.sink_totals, state.flows.sinks * sizeof(FlowTotal))
     record_storages(state, <StorageRecord*> place)
     place += state.dispatch.row.storages * sizeof(StorageRecord)
+    rows = place
     for at in range(state.interlocks.rows):
         interlock = <InterlockSnapshot*> place
         memset(interlock, 0, sizeof(InterlockSnapshot))
         interlock.tripped_scan = state.interlocks.states[at].tripped_scan
         interlock.trips = state.interlocks.states[at].trips
+        interlock.bypass_until_ns = state.interlocks.states[at].bypass_until_ns
         interlock.status = state.interlocks.states[at].status
         interlock.first_out = state.interlocks.states[at].first_out
         interlock.start = state.interlocks.states[at].start
         interlock.locked = state.interlocks.states[at].locked
+        interlock.bypassed = state.interlocks.states[at].bypassed
+        interlock.discrepant = state.interlocks.states[at].discrepancy.q
+        interlock.cause = state.interlocks.states[at].cause
         place += sizeof(InterlockSnapshot)
+    for at in range(INJECTIONS_MAX):
+        if state.interlocks.injections[at].until_ns > 0:
+            interlock = <InterlockSnapshot*> rows + state.interlocks.injections[at].row
+            interlock.under_test = True
     place = put(place, state.image.links, state.image.devices * sizeof(DeviceLink))
     place = put(place, state.image.device_age_ns, state.image.devices * sizeof(int64_t))
     put(place, state.image.samples, state.image.points * sizeof(Sample))

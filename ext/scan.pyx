@@ -7,21 +7,27 @@ committed before energy is integrated and records are written, so that the bus
 has them as early as it can.
 """
 
-from libc.math cimport NAN, isfinite
+from libc.math cimport NAN, fabs, isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from edgectl._kernel.atomic cimport load64
+from edgectl._kernel.authority cimport (
+    AUTHORITY_DONE, interlocks_bypass, interlocks_inject, interlocks_maintenance,
+    interlocks_reset)
 from edgectl._kernel.blocks cimport r_trig
 from edgectl._kernel.carbon cimport LOADS_MAX, STORAGES_MAX, flows_trace, stock_start
 from edgectl._kernel.clock cimport wake
-from edgectl._kernel.commit cimport dispatch_commit, open_request_commit
+from edgectl._kernel.commit cimport dispatch_commit, heartbeats_commit, open_request_commit
 from edgectl._kernel.dispatch cimport (
     SOURCE_LOCAL, SOURCE_OPERATOR, StorageRow, WantedRequest, dispatch_decide, dispatch_measure)
+from edgectl._kernel.integrity cimport integrity_look
 from edgectl._kernel.interlock cimport (
-    RESET_AUTO, RESET_LOCAL, Reset, interlocks_evaluate, interlocks_reset)
+    RESET_AUTO, RESET_LOCAL, Reset, interlocks_evaluate)
 from edgectl._kernel.journal cimport (
-    MAIL_ARM, MAIL_DISARM, MAIL_GRID_CARBON, MAIL_IMPORT_CAP_W, MAIL_RESET, MAIL_SHED_W,
-    MAIL_STORAGE_W, MAILBOX_PER_SCAN_MAX, Mail, mailbox_take, snapshot_close, snapshot_open)
+    MAIL_ARM, MAIL_BYPASS, MAIL_DISARM, MAIL_GRID_CARBON, MAIL_IMPORT_CAP_W, MAIL_INJECT,
+    MAIL_MAINTENANCE, MAIL_RESET, MAIL_SERVICES, MAIL_SHED_W, MAIL_STORAGE_W,
+    MAILBOX_PER_SCAN_MAX, Mail, mailbox_take, snapshot_close, snapshot_open)
+from edgectl._kernel.monitor cimport Storages, monitors_evaluate
 from edgectl._kernel.process_image cimport image_latch, image_set
 from edgectl._kernel.quality cimport (
     QUALITY_BAD, QUALITY_GOOD, REASON_NONE, REASON_NOT_YET, Reason, Sample)
@@ -34,6 +40,8 @@ cdef extern from "<math.h>" nogil:
 
 cdef enum:
     CARBON_G_PER_KWH_MAX = 5000  # above any fuel's: a unit error
+    LENGTH_S_MAX = 1000000       # of a bypass or maintenance; what is allowed is far less
+    NS_PER_S = 1000000000
 
 
 cdef bint take_request(KernelState* state, const Mail* mail, WantedRequest* wanted) noexcept nogil:
@@ -46,7 +54,33 @@ cdef bint take_request(KernelState* state, const Mail* mail, WantedRequest* want
     wanted.value_w = mail.value
     wanted.expiry_ns = mail.expiry_ns
     wanted.source = mail.authority
+    wanted.lapsed = False
     return True
+
+
+cdef int64_t length_ns(double seconds) noexcept nogil:
+    """A length in ns; what is no number or over LENGTH_S_MAX is so long that it is refused."""
+    if seconds <= 0.0:
+        return 0
+    if seconds < LENGTH_S_MAX:
+        return <int64_t> (seconds * NS_PER_S)
+    return <int64_t> LENGTH_S_MAX * NS_PER_S
+
+
+cdef bint take_authority(KernelState* state, const Mail* mail, int64_t now_ns) noexcept nogil:
+    """Reset, bypass, maintenance mode, proof test; false when it is refused."""
+    if mail.kind == MAIL_INJECT:
+        return interlocks_inject(&state.interlocks, mail.target, mail.authority, mail.value,
+                                 mail.expiry_ns, now_ns) == AUTHORITY_DONE
+    if mail.authority <= RESET_AUTO or mail.authority >= RESET_LOCAL:
+        return False
+    if mail.kind == MAIL_RESET:
+        return interlocks_reset(&state.interlocks, mail.target, <Reset> mail.authority) > 0
+    if mail.kind == MAIL_BYPASS:
+        return interlocks_bypass(&state.interlocks, mail.target, length_ns(mail.value),
+                                 now_ns) == AUTHORITY_DONE
+    return interlocks_maintenance(
+        &state.interlocks, length_ns(mail.value), now_ns) == AUTHORITY_DONE
 
 
 cdef bint take_mail(KernelState* state, const Mail* mail, int64_t now_ns) noexcept nogil:
@@ -67,10 +101,12 @@ cdef bint take_mail(KernelState* state, const Mail* mail, int64_t now_ns) noexce
         return take_request(state, mail, &state.dispatch.flexible.wanted)
     if mail.kind == MAIL_IMPORT_CAP_W:
         return isfinite(mail.value) and take_request(state, mail, &state.dispatch.import_cap)
-    if mail.kind == MAIL_RESET:
-        if mail.authority <= RESET_AUTO or mail.authority >= RESET_LOCAL:
-            return False
-        return interlocks_reset(&state.interlocks, mail.target, <Reset> mail.authority) > 0
+    if mail.kind == MAIL_RESET or MAIL_BYPASS <= mail.kind <= MAIL_INJECT:
+        return take_authority(state, mail, now_ns)
+    if mail.kind == MAIL_SERVICES:
+        state.services_ns = now_ns
+        state.ledger_fault = mail.value != 0.0
+        return True
     if mail.kind == MAIL_ARM:
         state.dispatch.armed = state.row.may_arm
         return state.row.may_arm
@@ -100,6 +136,10 @@ cdef double sum_power_w(const KernelState* state, int32_t first, int32_t last) n
     return sum_w
 
 
+cdef void set_good(KernelState* state, int32_t point, double value, int64_t now_ns) noexcept nogil:
+    image_set(&state.image, point, value, QUALITY_GOOD, REASON_NONE, now_ns)
+
+
 cdef void measure_devices(KernelState* state, int64_t now_ns) noexcept nogil:
     """Seconds since each device's last good answer, as points for the interlocks."""
     cdef int32_t at
@@ -121,22 +161,51 @@ cdef void measure_site(KernelState* state, double aux_w, int64_t now_ns) noexcep
     image_set(&state.image, row.grid_power_point, state.dispatch.grid_w,
               QUALITY_GOOD if state.dispatch.grid_good else QUALITY_BAD,
               REASON_NONE if state.dispatch.grid_good else missing, now_ns)
-    image_set(&state.image, row.it_power_point, state.dispatch.it_w,
-              QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(&state.image, row.aux_power_point, aux_w, QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(&state.image, row.pv_power_point, state.dispatch.pv_w,
-              QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(&state.image, row.battery_power_point, state.dispatch.battery_w,
-              QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(&state.image, row.shed_request_point, state.dispatch.flexible.request_w,
-              QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(&state.image, row.overruns_point, state.cadence.in_row,
-              QUALITY_GOOD, REASON_NONE, now_ns)
-    image_set(&state.image, row.grid_carbon_point, state.dispatch.carbon_g_per_kwh,
-              QUALITY_GOOD, REASON_NONE, now_ns)
+    set_good(state, row.it_power_point, state.dispatch.it_w, now_ns)
+    set_good(state, row.aux_power_point, aux_w, now_ns)
+    set_good(state, row.pv_power_point, state.dispatch.pv_w, now_ns)
+    set_good(state, row.battery_power_point, state.dispatch.battery_w, now_ns)
+    set_good(state, row.shed_request_point, state.dispatch.flexible.request_w, now_ns)
+    set_good(state, row.grid_carbon_point, state.dispatch.carbon_g_per_kwh, now_ns)
     image_set(&state.image, row.pue_point, facility_w / state.dispatch.it_w if known else NAN,
               QUALITY_GOOD if known else QUALITY_BAD,
               REASON_NONE if known else missing, now_ns)
+
+
+cdef void measure_controller(KernelState* state, int64_t now_ns, int64_t utc) noexcept nogil:
+    """The controller's own health, as points of the image.
+
+    A step of UTC against the monotonic clock is shown in the scan that sees it.
+    """
+    cdef const ScanRow* row = state.row
+    cdef int64_t offset_ns = utc - now_ns
+    cdef int64_t step_ns = offset_ns - state.clock_offset_ns if state.scans > 0 else 0
+    state.clock_offset_ns = offset_ns
+    integrity_look(&state.integrity)
+    set_good(state, row.overruns_point, state.cadence.in_row, now_ns)
+    set_good(state, row.clock_step_point, fabs(step_ns * 1e-9), now_ns)
+    set_good(state, row.tables_fault_point, state.integrity.fault, now_ns)
+    set_good(state, row.ledger_fault_point, state.ledger_fault, now_ns)
+    set_good(state, row.maintenance_point, state.interlocks.maintenance_until_ns > now_ns, now_ns)
+    set_good(state, row.bypassed_point, state.interlocks.site.bypassed, now_ns)
+    image_set(&state.image, row.services_age_point, (now_ns - state.services_ns) * 1e-9,
+              QUALITY_GOOD if state.services_ns > 0 else QUALITY_BAD,
+              REASON_NONE if state.services_ns > 0 else REASON_NOT_YET, now_ns)
+
+
+cdef Storages storages_left(const KernelState* state) noexcept nogil:
+    """What the batteries could still give above their floors; one of unknown charge gives none."""
+    cdef Storages left = Storages(0.0, 0.0)
+    cdef const StorageRow* row
+    cdef const Sample* soc
+    cdef int32_t at
+    for at in range(state.dispatch.row.storages):
+        row = &state.dispatch.storage_rows[at]
+        soc = &state.image.samples[row.soc_point]
+        if soc.quality != QUALITY_BAD and soc.value > row.reserve_ratio:
+            left.usable_j += (soc.value - row.reserve_ratio) * row.capacity_j
+            left.discharge_max_w += row.discharge_rating_w
+    return left
 
 
 cdef double measure(KernelState* state, int64_t now_ns) noexcept nogil:
@@ -230,10 +299,14 @@ cdef void scan_cycle(
     local_reset(state)
     moment = Moment(now_ns, utc, period, lateness_ns, dt_ns, 0.0, mails)
     moment.aux_w = measure(state, now_ns)
+    measure_controller(state, now_ns, utc)
+    state.monitors.storages = storages_left(state)
+    monitors_evaluate(&state.monitors, &state.image, now_ns, dt_ns, utc)
     interlocks_evaluate(&state.interlocks, &state.image, state.scans, now_ns, dt_ns)
     dispatch_decide(&state.dispatch, &state.image, state.interlocks.permits,
                     &state.interlocks.site, now_ns, dt_ns)
     dispatch_commit(&state.dispatch, &state.image, now_ns)
+    heartbeats_commit(&state.dispatch, &state.image, now_ns)
     open_request_commit(&state.dispatch, &state.image, state.row.open_request_output,
                         state.interlocks.site.open_request, now_ns)
     if state.dispatch.writes > 0 and state.wake_fd >= 0:

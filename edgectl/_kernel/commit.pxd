@@ -6,6 +6,7 @@ from edgectl._kernel.dispatch cimport Dispatch
 from edgectl._kernel.process_image cimport Image
 
 cdef void dispatch_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil
+cdef void heartbeats_commit(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil
 cdef void open_request_commit(
     Dispatch* dispatch, Image* image, int32_t output, uint8_t wanted, int64_t now_ns
 ) noexcept nogil

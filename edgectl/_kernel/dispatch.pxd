@@ -8,13 +8,14 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from edgectl._kernel.blocks cimport Hysteresis, Ramp
 from edgectl._kernel.carbon cimport STORAGES_MAX
-from edgectl._kernel.interlock cimport Permit, SitePermit
+from edgectl._kernel.interlock cimport TIERS_MAX, Permit, SitePermit
 from edgectl._kernel.process_image cimport Image
 from edgectl._kernel.proof cimport Proof, ProofRow
 
 cdef enum:
     PV_MAX = 64
     REWRITES_MAX = 2             # interlock catalogue I22: re-write twice, then zero
+    HEARTBEATS_MAX = 64
 
 cpdef enum RequestSource:        # order is priority: the highest unexpired wins
     SOURCE_LOCAL = 0             # the kernel's own safe control
@@ -51,6 +52,7 @@ cdef struct StorageRow:
     int32_t request_point        # internal points the kernel fills for interlocks
     int32_t setpoint_point
     int32_t rejected_point
+    int32_t lapsed_point
     ProofRow proof
 
 cdef struct PvRow:
@@ -68,10 +70,21 @@ cdef struct FlexibleRow:
     double release_w_per_s
     int64_t refresh_ns
     int64_t hold_ns
+    double tier_ratio[TIERS_MAX] # of what can be deferred, that each tier of shedding asks
     int32_t device               # -1: the site has none
     int32_t output
     int32_t available_point      # W that could be deferred now
     int32_t deferred_point       # W that is deferred now
+
+cdef struct HeartbeatRow:        # a counter that a device must see move, or it falls back itself
+    double wraps_at              # it goes on at 0 from here
+    int64_t every_ns
+    int32_t device
+    int32_t output
+
+cdef struct Heartbeat:
+    double beat                  # last one written
+    int64_t beat_ns              # 0: none yet
 
 cdef struct DispatchRow:
     double import_cap_w
@@ -83,11 +96,13 @@ cdef struct DispatchRow:
     int32_t grid_point
     int32_t storages
     int32_t pvs
+    int32_t heartbeats
 
 cdef struct WantedRequest:       # from the mailbox
     double value_w
     int64_t expiry_ns            # monotonic; 0: none
     uint8_t source               # RequestSource
+    uint8_t lapsed               # it ran out, and nothing has come in its place
 
 cdef struct Storage:
     WantedRequest wanted
@@ -123,6 +138,8 @@ cdef struct Dispatch:
     const StorageRow* storage_rows
     const PvRow* pv_rows
     const FlexibleRow* flexible_row
+    const HeartbeatRow* heartbeat_rows
+    Heartbeat heartbeats[HEARTBEATS_MAX]
     Storage storages[STORAGES_MAX]
     Pv pvs[PV_MAX]
     Flexible flexible

@@ -40,9 +40,9 @@ class DispatchBench:
     def step(
         self,
         values: Sequence[float | None],
-        permits: Sequence[tuple[float, float, int]],
+        permits: Sequence[Mapping[str, float]],
         it_w: float,
         carbon_g_per_kwh: float,
         dt_ns: int,
-        site: Mapping[str, int] | None = ...,
+        site: Mapping[str, float] | None = ...,
     ) -> tuple[list[tuple[float, float, Binding]], float, list[float]]: ...

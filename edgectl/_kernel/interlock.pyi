@@ -17,15 +17,20 @@ class CauseOp(IntEnum):
 
 class Effect(IntEnum):
     EFFECT_ALARM = 0
-    EFFECT_LIMIT_CHARGE = 1
-    EFFECT_LIMIT_DISCHARGE = 2
-    EFFECT_REFUSE_SHED = 3
-    EFFECT_SHED = 4
-    EFFECT_INHIBIT_CHARGE = 5
-    EFFECT_INHIBIT_DISCHARGE = 6
-    EFFECT_ZERO = 7
-    EFFECT_OPEN_REQUEST = 8
-    EFFECT_SAFE_STATE = 9
+    EFFECT_HOLD = 1
+    EFFECT_LIMIT_CHARGE = 2
+    EFFECT_LIMIT_DISCHARGE = 3
+    EFFECT_LIMIT_IMPORT = 4
+    EFFECT_DERATE = 5
+    EFFECT_REFUSE_SHED = 6
+    EFFECT_SHED = 7
+    EFFECT_BLOCK_COMMAND = 8
+    EFFECT_INHIBIT_CHARGE = 9
+    EFFECT_INHIBIT_DISCHARGE = 10
+    EFFECT_RAMP_TO_ZERO = 11
+    EFFECT_ZERO = 12
+    EFFECT_OPEN_REQUEST = 13
+    EFFECT_SAFE_STATE = 14
 
 class InterlockStatus(IntEnum):
     INTERLOCK_CLEAR = 0
@@ -43,6 +48,15 @@ class Reset(IntEnum):
     RESET_LOCAL = 2
     RESET_RESTART = 3
 
+class RowFlag(IntEnum):
+    ROW_START = 1
+    ROW_FIRST_OUT = 2
+    ROW_LOCKED = 4
+    ROW_BYPASSED = 8
+    ROW_DISCREPANT = 16
+    ROW_UNDER_TEST = 32
+    ROW_CAUSE = 64
+
 class InterlockBench:
     """A table driven value by value."""
 
@@ -58,5 +72,19 @@ class InterlockBench:
         self, values: Sequence[float | None], dt_ns: int
     ) -> tuple[list[InterlockStatus], list[tuple[float, float, Effect, int]], dict[str, Any]]: ...
     def reset(self, row: int, authority: int) -> int: ...
+    def permit(self, storage: int) -> dict[str, Any]: ...
+    def bypass(self, row: int, length_ns: int) -> int: ...
+    def maintenance(self, length_ns: int) -> int: ...
+    def inject(self, row: int, cause: int, value: float, length_ns: int) -> int: ...
+    def retain(
+        self,
+        row: int,
+        status: int,
+        locked: bool = ...,
+        first_out: bool = ...,
+        bypass_left_ns: int = ...,
+        trips: int = ...,
+    ) -> int: ...
+    def states_of(self, row: int) -> dict[str, Any]: ...
     def first_outs(self) -> list[int]: ...
     def trips(self) -> list[int]: ...

@@ -7,7 +7,7 @@ it finds there. Readers can never block it.
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
-    SEGMENT_VERSION = 1
+    SEGMENT_VERSION = 2
     MAILBOX_SLOTS = 256
     MAILBOX_PER_SCAN_MAX = 16
 
@@ -19,6 +19,10 @@ cpdef enum MailKind:
     MAIL_RESET = 5               # target: interlock row, -1 all; authority: Reset
     MAIL_ARM = 6
     MAIL_DISARM = 7
+    MAIL_SERVICES = 8            # value: 0 all well, 1 the ledger cannot be written
+    MAIL_BYPASS = 9              # target: interlock row; value: s from now on, 0 ends it
+    MAIL_MAINTENANCE = 10        # value: s from now on, 0 ends it
+    MAIL_INJECT = 11             # target: interlock row; authority: its cause; until the expiry
 
 cdef struct SegmentHead:
     uint64_t magic
@@ -48,7 +52,8 @@ cdef struct Mail:
     double value
     int32_t kind                 # MailKind
     int32_t target
-    int32_t authority            # Reset for MAIL_RESET, RequestSource for set points
+    int32_t authority            # Reset for MAIL_RESET, MAIL_BYPASS and MAIL_MAINTENANCE,
+                                 # RequestSource for set points, a cause for MAIL_INJECT
     int32_t check                # kind ^ target ^ authority ^ 0x5EED: a torn entry is dropped
 
 cdef struct RecordHead:          # one scan
@@ -83,10 +88,16 @@ cdef struct RecordHead:          # one scan
     int32_t meters_estimated
     int32_t meters_substituted
     int32_t mails                # requests taken in this scan
+    int32_t bypassed             # rows without effect by authority
+    int32_t discrepant           # rows whose causes contradict each other
     uint8_t armed
     uint8_t dry_run
     uint8_t safe_state
     uint8_t carbon_default       # the feed is lost: the zone's default is in use
+    uint8_t maintenance
+    uint8_t shed_tier            # that a row asks for
+    uint8_t tables_fault         # the tables in memory have changed
+    uint8_t ledger_fault         # the services say the ledger cannot be written
 
 cdef struct StorageRecord:
     double request_w
@@ -96,6 +107,9 @@ cdef struct StorageRecord:
     double soc_ratio
     double charge_max_w
     double discharge_max_w
+    double derate_ratio
+    double wanted_w              # from outside, NaN where nothing stands
+    double economy_w             # what carbon steering asks
     int64_t stock_mj
     int64_t stock_ug
     int32_t row                  # interlock behind the worst effect
@@ -103,6 +117,12 @@ cdef struct StorageRecord:
     uint8_t binding
     uint8_t source
     uint8_t written
+    uint8_t hold
+    uint8_t block_command
+    uint8_t ramp_to_zero
+    uint8_t lapsed
+    uint8_t rejected
+    uint8_t stopping
 
 cdef struct PointRecord:
     uint64_t raw
@@ -131,10 +151,15 @@ cdef struct SnapshotHead:
 cdef struct InterlockSnapshot:
     int64_t tripped_scan
     int64_t trips
-    uint8_t status
+    int64_t bypass_until_ns      # monotonic; 0: not bypassed
+    uint8_t status               # InterlockStatus
     uint8_t first_out
     uint8_t start
     uint8_t locked
+    uint8_t bypassed
+    uint8_t discrepant
+    uint8_t under_test
+    uint8_t cause                # the voted cause, before delays
 
 cdef struct Segment:             # the kernel's own view of the mapping
     uint8_t* base

@@ -11,6 +11,10 @@ class MailKind(IntEnum):
     MAIL_RESET = 5
     MAIL_ARM = 6
     MAIL_DISARM = 7
+    MAIL_SERVICES = 8
+    MAIL_BYPASS = 9
+    MAIL_MAINTENANCE = 10
+    MAIL_INJECT = 11
 
 def load_acquire(segment: mmap.mmap, offset: int) -> int: ...
 def full_fence() -> None: ...

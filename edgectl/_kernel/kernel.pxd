@@ -9,6 +9,8 @@ cdef class Kernel:
     cdef object segment          # keeps the mapping alive
     cdef void bind_image(self) except *
     cdef void bind_interlocks(self) except *
+    cdef void bind_monitors(self) except *
+    cdef void bind_integrity(self) except *
     cdef void bind_dispatch(self) except *
     cdef void bind_meters(self) except *
     cdef void bind_segment(self) except *

@@ -6,6 +6,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from edgectl._kernel.authority import AuthorityStatus
+
 class Kernel:
     """The kernel over one site's tables and one segment."""
 
@@ -14,6 +16,16 @@ class Kernel:
     def __new__(
         cls, tables: Mapping[str, NDArray[Any]], segment: Any, dry_run: bool = ...
     ) -> Self: ...
+    def retain(
+        self,
+        row: int,
+        status: int,
+        locked: bool,
+        first_out: bool,
+        trips: int,
+        bypass_left_ns: int,
+        now_ns: int,
+    ) -> AuthorityStatus: ...
     def run(self, origin_ns: int, scans_max: int, fifo_priority: int, cpu: int) -> None: ...
     def stop(self) -> None: ...
     def step(self, now_ns: int, utc: int, period: int = ..., lateness_ns: int = ...) -> None: ...

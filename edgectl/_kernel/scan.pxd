@@ -6,8 +6,10 @@ from edgectl._kernel.blocks cimport RTrig
 from edgectl._kernel.carbon cimport Flows
 from edgectl._kernel.clock cimport Cadence
 from edgectl._kernel.dispatch cimport Dispatch
+from edgectl._kernel.integrity cimport Integrity
 from edgectl._kernel.interlock cimport Interlocks
 from edgectl._kernel.journal cimport Segment
+from edgectl._kernel.monitor cimport Monitors
 from edgectl._kernel.process_image cimport Image
 from edgectl._kernel.site cimport ScanRow
 from edgectl._kernel.totalizer cimport Meter, MeterRow
@@ -18,6 +20,8 @@ cdef enum:
 cdef struct KernelState:
     const ScanRow* row
     Image image
+    Monitors monitors
+    Integrity integrity
     Interlocks interlocks
     Dispatch dispatch
     Flows flows
@@ -30,6 +34,8 @@ cdef struct KernelState:
     RTrig local_reset
     double carbon_g_per_kwh      # in force
     int64_t carbon_expiry_ns     # monotonic; 0: never had one
+    int64_t services_ns          # monotonic, when the services were last heard of; 0: never
+    int64_t clock_offset_ns      # UTC less monotonic, at the scan before
     int64_t scans
     int64_t before_ns            # start of the scan before
     int64_t exec_before_ns
@@ -49,6 +55,7 @@ cdef struct KernelState:
     uint8_t digesting
     uint8_t carbon_default       # the feed is lost: the zone's default is in force
     uint8_t stocks_started
+    uint8_t ledger_fault         # the services say the ledger cannot be written
 
 cdef void scan_cycle(
     KernelState* state, int64_t now_ns, int64_t utc_ns, int64_t period, int64_t lateness_ns,

@@ -20,6 +20,12 @@ cdef struct ScanRow:
     int32_t shed_request_point
     int32_t overruns_point
     int32_t grid_carbon_point
+    int32_t clock_step_point
+    int32_t tables_fault_point
+    int32_t services_age_point
+    int32_t ledger_fault_point
+    int32_t maintenance_point
+    int32_t bypassed_point
     int32_t pue_point
     int32_t first_device_age_point   # one a device, s since its last good reply
     uint8_t may_arm              # 0: a battery's stop was never proven, nothing is written

@@ -2,7 +2,8 @@
 
 ```
 SegmentHead | directory (msgpack) | snapshot | mailbox | ... page ... | journal ring
-record   = RecordHead | FlowCell[sources][sinks] | StorageRecord[K] | u8 status[R] | PointRecord[J]
+record   = RecordHead | FlowCell[sources][sinks] | StorageRecord[K] | u8 status[R] | u8 flags[R]
+           | PointRecord[J]
 snapshot = SnapshotHead | RecordHead | FlowTotal[sources][sinks] | FlowTotal[sources]
            | FlowTotal[sinks] | StorageRecord[K] | InterlockSnapshot[R] | DeviceLink[D]
            | i64 device_age_ns[D] | Sample[N]
@@ -23,7 +24,7 @@ from edgectl._kernel.layout import DTYPES
 from edgectl.errors import SegmentError
 
 MAGIC = 0x6564676563746C31  # "edgectl1"
-VERSION = 1  # SEGMENT_VERSION of journal.pxd
+VERSION = 2  # SEGMENT_VERSION of journal.pxd
 MAILBOX_SLOTS = 256  # of journal.pxd
 PAGE_BYTES = 4096
 JOURNAL_SLOTS_MIN = 4
@@ -78,6 +79,7 @@ def record_dtype(directory: Directory) -> np.dtype[Any]:
             ("flows", DTYPES["FlowCell"], (sources, sinks)),
             ("storages", DTYPES["StorageRecord"], (len(directory["storages"]),)),
             ("interlocks", np.dtype(np.uint8), (len(directory["interlocks"]),)),
+            ("interlock_flags", np.dtype(np.uint8), (len(directory["interlocks"]),)),
             ("points", DTYPES["PointRecord"], (journaled,)),
         ]
     )

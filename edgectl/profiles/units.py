@@ -62,6 +62,7 @@ SUFFIXES: dict[str, str] = {
     "count": "count",
     "g/kWh": "g_per_kwh",
 }
+SUFFIXES |= {f"{unit}/s": f"{suffix}_per_s" for unit, suffix in SUFFIXES.items()}
 
 DISCRETE = frozenset({"state", "bits", "bool", "count"})  # units that `equals` may compare
 

@@ -10,9 +10,11 @@ from edgectl.site_model.model import (
     Device,
     Flexible,
     Grid,
+    Heartbeat,
     Interlock,
     Line,
     Load,
+    Monitor,
     Mqtt,
     Pv,
     Scan,
@@ -24,7 +26,11 @@ NS_PER_MS = 1_000_000
 
 
 def build_site(
-    path: Path, sha256: str, context: Context, interlocks: tuple[Interlock, ...]
+    path: Path,
+    sha256: str,
+    context: Context,
+    monitors: tuple[Monitor, ...],
+    interlocks: tuple[Interlock, ...],
 ) -> Site:
     """Build from a context in which the checks found no problem."""
     file = context.file
@@ -65,6 +71,11 @@ def build_site(
         flexible=_flexible(file),
         open_request=file.open_request.command if file.open_request else None,
         local_reset=file.local_reset.tag if file.local_reset else None,
+        monitors=monitors,
+        heartbeats=tuple(
+            Heartbeat(each.command, each.every_ms * NS_PER_MS, each.wraps_at)
+            for each in file.heartbeat
+        ),
         interlocks=interlocks,
         mqtt=Mqtt(**file.mqtt.model_dump()),
     )
@@ -114,4 +125,5 @@ def _flexible(file: SiteFile) -> Flexible | None:
     fields = file.flexible.model_dump()
     fields["refresh_ns"] = fields.pop("refresh_ms") * NS_PER_MS
     fields["hold_ns"] = fields.pop("hold_ms") * NS_PER_MS
+    fields["tiers_ratio"] = tuple(fields["tiers_ratio"])
     return Flexible(**fields)

@@ -1,5 +1,7 @@
 """What a site file must not contain, beyond its form: names, units, relations, bounds."""
 
+from itertools import pairwise
+
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE
 from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import unit_text
@@ -22,6 +24,7 @@ def check_site(context: Context) -> None:
     for at, battery in enumerate(context.file.battery):
         _check_battery(context, at, battery)
     _check_site_commands(context)
+    _check_heartbeats(context)
     _check_metered_once(context)
     _check_bounds(context)
 
@@ -55,6 +58,7 @@ def _check_ids(context: Context) -> None:
         ("load", [each.id for each in file.load]),
         ("pv", [each.id for each in file.pv]),
         ("battery", [each.id for each in file.battery]),
+        ("monitor", [each.id for each in file.monitor]),
     )
     seen = {SITE: "edgectl itself"}
     for section, ids in arrays:
@@ -233,6 +237,7 @@ def _check_site_commands(context: Context) -> None:
         context.need_point(("flexible", "available"), flexible.available, "W")
         context.need_point(("flexible", "deferred"), flexible.deferred, "W")
         _check_refresh(context, ("flexible", "refresh_ms"), flexible.command, flexible.refresh_ms)
+        _check_tiers(context, flexible.tiers_ratio)
         it_w = sum(each.worst_case_w for each in file.load if each.kind == "it")
         if "load" not in context.ordinals:
             _less(
@@ -246,6 +251,33 @@ def _check_site_commands(context: Context) -> None:
         context.need_command(("open_request", "command"), file.open_request.command, "bool")
     if file.local_reset is not None:
         context.need_point(("local_reset", "tag"), file.local_reset.tag, "bool")
+
+
+def _check_tiers(context: Context, tiers_ratio: list[float]) -> None:
+    """A higher tier sheds more, or the worst row would shed less than a milder one."""
+    if any(b <= a for a, b in pairwise([0.0, *tiers_ratio])):
+        context.add(
+            ("flexible", "tiers_ratio"),
+            f"tiers_ratio is {tiers_ratio}; each must be over the one before",
+            "The row that asks for the highest tier wins; it would shed no more, or less.",
+            "For example [0.3, 0.6, 1.0].",
+            RANK_SAFETY,
+        )
+
+
+def _check_heartbeats(context: Context) -> None:
+    """Each counter goes to a command of its own that counts."""
+    for at, each in enumerate(context.file.heartbeat):
+        path = context.path("heartbeat", at, "command")
+        context.need_command(path, each.command, "count")
+        if each.command in [other.command for other in context.file.heartbeat[:at]]:
+            context.add(
+                path,
+                f"{each.command} is already the command of another heartbeat",
+                "Two counts would be written over each other.",
+                "Remove one.",
+                RANK_REFERENCE,
+            )
 
 
 def _check_metered_once(context: Context) -> None:
@@ -271,7 +303,9 @@ def _check_bounds(context: Context) -> None:
     """The kernel's tables have named bounds."""
     file, profiles = context.file, list(context.profiles.values())
     internal = internal_points(
-        [each.id for each in file.device], [each.id for each in file.battery]
+        [each.id for each in file.device],
+        [each.id for each in file.battery],
+        [(each.id, "") for each in file.monitor],
     )
     causes = sum(len(each.causes or [0]) for each in file.interlock)
     effects = sum(len(each.effects or [0]) for each in file.interlock)
@@ -285,6 +319,10 @@ def _check_bounds(context: Context) -> None:
         ("load", "LOADS_MAX", len(file.load)),
         ("pv", "PV_MAX", len(file.pv)),
         ("battery", "STORAGES_MAX", len(file.battery)),
+        ("monitor", "MONITORS_MAX", len(file.monitor)),
+        ("monitor", "INPUTS_MAX", sum(len(each.inputs) for each in file.monitor)),
+        ("monitor", "CURVES_MAX", sum(each.curve is not None for each in file.monitor)),
+        ("heartbeat", "HEARTBEATS_MAX", len(file.heartbeat)),
         ("interlock", "INTERLOCKS_MAX", len(file.interlock)),
         ("interlock", "CAUSES_MAX", causes),
         ("interlock", "EFFECTS_MAX", effects),

@@ -9,19 +9,25 @@ from edgectl.profiles.model import INT64_MAX
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
 from edgectl.profiles.toml_text import Path
 from edgectl.site_model.causes import limit_threshold, read_cause
+from edgectl.site_model.check_contradictions import check_contradictions
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Cause, Effect, Interlock
 from edgectl.site_model.schema_interlock import CauseEntry, EffectEntry, InterlockEntry
 
 ACTIONS = {each.name.removeprefix("EFFECT_").lower(): int(each) for each in EffectNumber}
 STORAGE_ACTIONS = (
+    "hold",
     "limit_charge",
     "limit_discharge",
+    "derate",
+    "block_command",
     "inhibit_charge",
     "inhibit_discharge",
+    "ramp_to_zero",
     "zero",
 )
-LIMIT_ACTIONS = ("limit_charge", "limit_discharge")
+LIMIT_ACTIONS = ("limit_charge", "limit_discharge", "limit_import")
+VALUE_KEYS = {"to_ratio": "derate", "tier": "shed"}  # keys of an effect, and the action they go with
 Entry = TypeVar("Entry", CauseEntry, EffectEntry)
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -43,6 +49,7 @@ def check_interlocks(context: Context) -> tuple[Interlock, ...]:
         row = _check_row(context, context.path("interlock", at), entry)
         if row is not None:
             rows.append(row)
+    check_contradictions(context, rows)
     return tuple(rows)
 
 
@@ -56,6 +63,8 @@ def _check_row(context: Context, path: Path, entry: InterlockEntry) -> Interlock
     for where, each in effects_at:
         _check_effect(context, where, each)
     vote = _check_vote(context, path, entry, len(causes))
+    _check_units(context, path, entry, causes)
+    _check_delays(context, path, entry)
     _check_reset(context, path, entry)
     _check_limit(context, path, causes, effects)
     if vote is None or None in causes:
@@ -82,9 +91,12 @@ def _check_row(context: Context, path: Path, entry: InterlockEntry) -> Interlock
         lockout_window_ns=lockout.window_s * NS_PER_S if lockout else INT64_MAX,
         bypass=entry.bypass,
         causes=sound,
-        effects=tuple(Effect(each.action, each.asset) for each in effects),
+        discrepancy_ns=entry.discrepancy_ms * NS_PER_MS,
+        effects=tuple(_effect(context, each) for each in effects),
         why=entry.why,
         proof_test=entry.proof_test,
+        proof_interval_days=entry.proof_interval_days,
+        catalogue=entry.catalogue or "",
         line=context.report.text.line(path),
     )
 
@@ -134,6 +146,7 @@ def _check_effect(context: Context, path: Path, effect: EffectEntry) -> None:
             did_you_mean(str(effect.asset), batteries),
             RANK_SAFETY,
         )
+    _check_effect_value(context, path, effect)
     missing = _missing_command(context, effect.action)
     if missing:
         context.add(
@@ -143,6 +156,45 @@ def _check_effect(context: Context, path: Path, effect: EffectEntry) -> None:
             f"Add {missing} with its command, or choose another action.",
             RANK_SAFETY,
         )
+
+
+def _check_effect_value(context: Context, path: Path, effect: EffectEntry) -> None:
+    """derate has its ratio, shed may have its tier, and nothing else has either."""
+    for key, action in VALUE_KEYS.items():
+        if getattr(effect, key) is not None and effect.action != action:
+            context.add(
+                (*path, key),
+                f"{key} says nothing to {effect.action}",
+                "Read with it, the effect would promise something it does not do.",
+                f"Remove it, or use {action}.",
+                RANK_VALUE,
+            )
+    if effect.action == "derate" and effect.to_ratio is None:
+        context.add(
+            path,
+            "derate needs to_ratio",
+            "How much is left of the rating is the whole effect.",
+            "Add to_ratio = what is left, 0.5 for half.",
+            RANK_SAFETY,
+        )
+    tiers = len(context.file.flexible.tiers_ratio) if context.file.flexible else 0
+    if effect.tier is not None and tiers and effect.tier > tiers:
+        context.add(
+            (*path, "tier"),
+            f"tier is {effect.tier}; [flexible] tiers_ratio has {tiers}",
+            "The row would trip and shed nothing known.",
+            f"Give a tier from 1 to {tiers}, or add to tiers_ratio.",
+            RANK_SAFETY,
+        )
+
+
+def _effect(context: Context, entry: EffectEntry) -> Effect:
+    """The effect in its frozen form; a shed without a tier asks the last."""
+    value = entry.to_ratio or 0.0
+    if entry.action == "shed":
+        tiers = len(context.file.flexible.tiers_ratio) if context.file.flexible else 0
+        value = float(entry.tier or tiers)
+    return Effect(entry.action, entry.asset, value)
 
 
 def _missing_command(context: Context, action: str) -> str:
@@ -165,10 +217,13 @@ def _check_vote(context: Context, path: Path, entry: InterlockEntry, causes: int
             path,
             f"vote is missing; the row has {causes} causes",
             "Whether one of them is enough decides between a false trip and a missed one.",
-            f'Add vote = "1oo{causes}" for any of them, "{causes}oo{causes}" for all.',
+            f'Add vote = "1oo{causes}" for any of them, "{causes}oo{causes}" for all; '
+            'over different quantities "any" or "all".',
             RANK_SAFETY,
         )
         return None
+    if entry.vote in ("any", "all"):
+        return 1 if entry.vote == "any" else causes
     votes, _, of = entry.vote.partition("oo")
     if int(of) != causes or int(votes) > causes:
         context.add(
@@ -182,6 +237,38 @@ def _check_vote(context: Context, path: Path, entry: InterlockEntry, causes: int
         )
         return None
     return int(votes)
+
+
+def _check_units(
+    context: Context, path: Path, entry: InterlockEntry, causes: Sequence[Cause | None]
+) -> None:
+    """MooN is a vote among readings of one quantity; different ones are joined by any or all."""
+    units = {each.unit for each in causes if each is not None}
+    if len(units) < 2 or entry.vote is None or entry.vote in ("any", "all"):
+        return
+    context.add(
+        (*path, "vote"),
+        f"vote is {entry.vote} over tags in {', '.join(sorted(units))}",
+        "A vote is among readings of one quantity; its degradation when one is bad means nothing "
+        "among different ones.",
+        'Write vote = "any" or "all", or give the quantities rows of their own.',
+        RANK_SAFETY,
+    )
+
+
+def _check_delays(context: Context, path: Path, entry: InterlockEntry) -> None:
+    """A delay is none, or at least a scan."""
+    period_ms = context.file.scan.period_ms
+    for key in ("on_delay_ms", "off_delay_ms", "discrepancy_ms"):
+        value = getattr(entry, key)
+        if 0 < value < period_ms:
+            context.add(
+                (*path, key),
+                f"{key} is {value} ms; the scan period is {period_ms} ms",
+                "Time passes in whole scans: the row would act as if a whole one were written.",
+                f"Write 0 for the same scan, or at least {period_ms}.",
+                RANK_SAFETY,
+            )
 
 
 def _check_reset(context: Context, path: Path, entry: InterlockEntry) -> None:

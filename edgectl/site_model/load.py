@@ -19,9 +19,11 @@ from edgectl.site_model.check_bus import check_schedule
 from edgectl.site_model.check_interlocks import check_interlocks
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Site
+from edgectl.site_model.monitors import check_monitors, monitor_unit
 from edgectl.site_model.schema import SiteFile
+from edgectl.site_model.tags import MONITOR_VALUE
 
-ARRAYS = ("device", "load", "pv", "battery", "interlock")
+ARRAYS = ("device", "load", "pv", "battery", "monitor", "heartbeat", "interlock")
 
 
 def sites_root() -> Traversable:
@@ -88,11 +90,15 @@ def parse_site(path: Path, content: bytes) -> Site:
     profiles, refused = _profiles(report, file, ordinals, path.parent)
     broken |= {each.id for each in file.device if each.id not in profiles}
     context = Context(report, file, ordinals, broken, profiles)
+    for entry in file.monitor:
+        if unit := monitor_unit(entry, context.points):
+            context.points[f"{entry.id}.{MONITOR_VALUE}"] = unit
     check_site(context)
+    monitors = check_monitors(context)
     interlocks = check_interlocks(context)
     if report.problems or refused:
         raise SiteFileError([*report.ordered(), *refused])
-    site = build_site(path, hashlib.sha256(content).hexdigest(), context, interlocks)
+    site = build_site(path, hashlib.sha256(content).hexdigest(), context, monitors, interlocks)
     check_schedule(context, site)
     if report.problems:
         raise SiteFileError(report.ordered())

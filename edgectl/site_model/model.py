@@ -146,6 +146,39 @@ class Flexible:
     release_w_per_s: float
     refresh_ns: int
     hold_ns: int
+    tiers_ratio: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A quantity made of points; its own point is <id>.value, in unit.
+
+    level  of the kind's own measured key, in the inputs' unit: pickup, least, on_above, above, below
+    """
+
+    id: str
+    kind: str
+    inputs: tuple[str, ...]
+    unit: str
+    window_ns: int
+    absolute: bool
+    below: bool
+    level: float
+    capacity_j: float
+    limit_w: int
+    curve: str | None
+    multiplier: float
+    reset_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A counter that a device watches us by; command is a tag."""
+
+    command: str
+    every_ns: int
+    wraps_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +194,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One action; asset is a battery's id, None: every battery, or none is meant."""
+    """One action; asset is a battery's id, None: every battery, or none is meant.
+
+    value  the ratio of a derate, the tier of a shed, else 0
+    """
 
     action: str
     asset: str | None
+    value: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +219,14 @@ class Interlock:
     reset: str
     lockout_trips: int
     lockout_window_ns: int
+    discrepancy_ns: int
     bypass: str
     causes: tuple[Cause, ...]
     effects: tuple[Effect, ...]
     why: str
     proof_test: str
+    proof_interval_days: int
+    catalogue: str
     line: int
 
 
@@ -228,6 +268,8 @@ class Site:
     flexible: Flexible | None
     open_request: str | None
     local_reset: str | None
+    monitors: tuple[Monitor, ...]
+    heartbeats: tuple[Heartbeat, ...]
     interlocks: tuple[Interlock, ...]
     mqtt: Mqtt
 

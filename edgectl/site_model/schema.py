@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
 from edgectl.site_model.schema_interlock import InterlockEntry
+from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
 from edgectl.site_model.schema_types import (
     Delay,
     Efficiency,
@@ -335,6 +336,11 @@ class FlexibleSection(Section):
     hold_ms: Delay = Field(
         description="Nothing is released for so long after more was asked.", examples=[10_000]
     )
+    tiers_ratio: Annotated[list[Ratio], Field(min_length=1, max_length=4)] = Field(
+        default=[1.0],
+        description="What each tier of shedding asks, of all that can be deferred; rising.",
+        examples=[[0.3, 0.6, 1.0]],
+    )
 
 
 class OpenRequestSection(Section):
@@ -399,6 +405,12 @@ class SiteFile(Section):
     )
     local_reset: LocalResetSection | None = Field(
         default=None, description="The push-button at the cabinet."
+    )
+    monitor: list[MonitorEntry] = Field(
+        default=[], description="Quantities made of points, for the interlocks."
+    )
+    heartbeat: list[HeartbeatEntry] = Field(
+        default=[], description="Counters that devices watch us by."
     )
     interlock: list[InterlockEntry] = Field(
         min_length=1, description="A controller without interlocks is not run."

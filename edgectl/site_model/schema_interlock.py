@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
-from edgectl.site_model.schema_types import Delay, Tag
+from edgectl.site_model.schema_types import Delay, Ratio, Tag
 
 
 class LockoutEntry(Section):
@@ -53,6 +53,12 @@ class EffectEntry(Section):
     asset: str | None = Field(
         default=None, description="The battery it acts on; all of them when left out."
     )
+    to_ratio: Ratio | None = Field(
+        default=None, description="derate: what is left of the rating, either way."
+    )
+    tier: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        default=None, description="shed: which tier of [flexible]; the last when left out."
+    )
 
 
 class InterlockEntry(Section):
@@ -73,8 +79,13 @@ class InterlockEntry(Section):
         description="There is no default: a wrong guess either stops the plant or hides a danger.",
         examples=["trip"],
     )
-    vote: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*oo[1-9][0-9]*$")] | None = Field(
-        default=None, description="MooN: M of the N causes must be true.", examples=["2oo3"]
+    vote: (
+        Annotated[str, StringConstraints(pattern=r"^(any|all|[1-9][0-9]*oo[1-9][0-9]*)$")] | None
+    ) = Field(
+        default=None,
+        description="MooN: M of N readings of one quantity must be true; any or all joins "
+        "different quantities.",
+        examples=["2oo3"],
     )
     on_delay_ms: Delay = Field(
         description="The cause must hold so long before it trips.", examples=[0]
@@ -87,6 +98,11 @@ class InterlockEntry(Section):
     )
     lockout: LockoutEntry | None = Field(
         default=None, description="How often an auto row may trip before a person must look."
+    )
+    discrepancy_ms: Delay = Field(
+        default=0,
+        description="Causes that contradict each other so long are told as an alarm; 0: never.",
+        examples=[500],
     )
     bypass: Literal["never", "authorised"] = Field(
         description="Whether an authorised person may bypass the row for a limited time.",
@@ -106,4 +122,10 @@ class InterlockEntry(Section):
     )
     proof_test: Text = Field(
         description="An interlock that was never made to trip is a hope.", examples=["FAT-07"]
+    )
+    proof_interval_days: Annotated[int, Field(ge=1, le=3660)] = Field(
+        default=365, description="A proof test older than this is overdue, and an alarm."
+    )
+    catalogue: Annotated[str, StringConstraints(pattern=r"^I[0-4][0-9]$")] | None = Field(
+        default=None, description="The cause of the shipped catalogue that the row covers."
     )

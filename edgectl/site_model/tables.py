@@ -22,7 +22,8 @@ from edgectl.site_model.tables_bus import Bus, bus_arrays
 from edgectl.site_model.tables_control import control_arrays, meter_rows
 from edgectl.site_model.tables_directory import directory_of
 from edgectl.site_model.tables_interlock import interlock_arrays
-from edgectl.site_model.tags import internal_points
+from edgectl.site_model.tables_monitor import monitor_arrays
+from edgectl.site_model.tags import MONITOR_VALUE, internal_points
 
 Table = NDArray[np.void]
 ARRAYS = (
@@ -35,6 +36,10 @@ ARRAYS = (
     "causes",
     "effects",
     "interlocks",
+    "monitors",
+    "inputs",
+    "curves",
+    "heartbeats",
     "storages",
     "pvs",
     "flexible",
@@ -62,6 +67,10 @@ class KernelTables(Mapping[str, Table]):
     causes: Table
     effects: Table
     interlocks: Table
+    monitors: Table
+    inputs: NDArray[np.int32]
+    curves: Table
+    heartbeats: Table
     storages: Table
     pvs: Table
     flexible: Table
@@ -92,7 +101,9 @@ def compile_tables(site: Site) -> KernelTables:
     names: list[dict[str, Any]] = [
         {"name": tag, "unit": unit, "device": device}
         for tag, unit, device in internal_points(
-            (each.id for each in site.devices), (each.id for each in site.batteries)
+            (each.id for each in site.devices),
+            (each.id for each in site.batteries),
+            ((each.id, each.unit) for each in site.monitors),
         )
     ]
     names = bus.point_names + names
@@ -105,8 +116,11 @@ def compile_tables(site: Site) -> KernelTables:
     for at, each in enumerate(names):
         each["journaled"] = at in journaled
     reasons = [str(each) for each in unproven(site)]
-    arrays = {
+    monitors, inputs = monitor_arrays(site, point_index)
+    arrays: dict[str, NDArray[Any]] = {
         **_bus_tables(bus),
+        **monitors,
+        "inputs": inputs,
         **interlock_arrays(site, point_index),
         **control_arrays(site, point_index, output_index, may_arm=not reasons),
         "meters": meter_rows(site, point_index),
@@ -121,7 +135,7 @@ def compile_tables(site: Site) -> KernelTables:
     )
 
 
-def _sha256(tables: Mapping[str, Table]) -> str:
+def _sha256(tables: Mapping[str, NDArray[Any]]) -> str:
     """One digest over the layout and the bytes of every table."""
     digest = hashlib.sha256()
     for name, table in tables.items():
@@ -157,7 +171,7 @@ def _internal_rows(count: int) -> Table:
 
 
 def _journaled(site: Site, point_index: Mapping[str, int]) -> set[int]:
-    """Wire points that decisions and bookings rest on: replay and the ledger need them raw."""
+    """Points that decisions and bookings rest on: replay and the ledger need them raw."""
     tags = set(_decided_on(site))
     for tag in _metered(site):
         device_id = tag.partition(".")[0]
@@ -165,7 +179,9 @@ def _journaled(site: Site, point_index: Mapping[str, int]) -> set[int]:
     wire = {
         f"{device.id}.{point.name}" for device in site.devices for point in device.profile.points
     }
-    return {point_index[tag] for tag in tags & wire}
+    shown = {f"{each.id}.{MONITOR_VALUE}" for each in site.monitors}
+    shown |= {cause.tag for row in site.interlocks for cause in row.causes}
+    return {point_index[tag] for tag in (tags & wire) | shown}
 
 
 def _metered(site: Site) -> Iterable[str]:
@@ -185,8 +201,8 @@ def _decided_on(site: Site) -> Iterable[str]:
     if site.flexible is not None:
         yield from (site.flexible.available, site.flexible.deferred)
     yield site.local_reset or ""
-    for row in site.interlocks:
-        yield from (cause.tag for cause in row.causes)
+    for each in site.monitors:
+        yield from each.inputs
     for tag in (*(each.command for each in site.batteries), *(each.limit for each in site.pvs)):
         if tag is None:
             continue

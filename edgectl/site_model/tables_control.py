@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgectl._kernel.layout import DTYPES
+from edgectl.site_model.bounds import TIERS_MAX
 from edgectl.site_model.model import Battery, Load, Site
 from edgectl.site_model.tags import SITE, SITE_POINTS
 
@@ -36,6 +37,18 @@ def control_arrays(
         ),
         "pvs": _rows("PvRow", _pvs(site, devices, points, outputs)),
         "flexible": _rows("FlexibleRow", [_flexible(site, devices, points, outputs)]),
+        "heartbeats": _rows(
+            "HeartbeatRow",
+            [
+                {
+                    "wraps_at": each.wraps_at,
+                    "every_ns": each.every_ns,
+                    "device": devices[_owner(each.command)],
+                    "output": outputs[each.command],
+                }
+                for each in site.heartbeats
+            ],
+        ),
         "dispatch": _rows("DispatchRow", [_dispatch(site, points)]),
         "stocks": _rows(
             "StockRow",
@@ -100,6 +113,7 @@ def _storage(
         "request_point": points[f"{own}.request"],
         "setpoint_point": points[f"{own}.setpoint"],
         "rejected_point": points[f"{own}.rejected"],
+        "lapsed_point": points[f"{own}.request_lapsed"],
         "proof": {
             "readback_tolerance_w": round(battery.readback_tolerance_w),
             "effect_ns": site.command(battery.command).effect_ns,
@@ -148,6 +162,7 @@ def _flexible(
             "release_w_per_s": 0.0,
             "refresh_ns": 1,
             "hold_ns": 0,
+            "tier_ratio": (0.0,) * TIERS_MAX,
             "device": NONE,
             "output": NONE,
             "available_point": NONE,
@@ -159,11 +174,17 @@ def _flexible(
         "release_w_per_s": flexible.release_w_per_s,
         "refresh_ns": flexible.refresh_ns,
         "hold_ns": flexible.hold_ns,
+        "tier_ratio": _tiers(flexible.tiers_ratio),
         "device": devices[_owner(flexible.command)],
         "output": outputs[flexible.command],
         "available_point": points[flexible.available],
         "deferred_point": points[flexible.deferred],
     }
+
+
+def _tiers(tiers_ratio: tuple[float, ...]) -> tuple[float, ...]:
+    """One ratio for each of the kernel's tiers; beyond the last it is the last."""
+    return tiers_ratio + tiers_ratio[-1:] * (TIERS_MAX - len(tiers_ratio))
 
 
 def _dispatch(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
@@ -177,6 +198,7 @@ def _dispatch(site: Site, points: Mapping[str, int]) -> dict[str, Any]:
         "grid_point": points[site.grid.power],
         "storages": len(site.batteries),
         "pvs": len(site.pvs),
+        "heartbeats": len(site.heartbeats),
     }
 
 

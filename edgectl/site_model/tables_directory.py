@@ -41,6 +41,11 @@ def directory_of(
         ],
         "interlocks": [_interlock(each) for each in site.interlocks],
         "groups": group_names(site),
+        "monitors": [
+            {"id": each.id, "kind": each.kind, "inputs": list(each.inputs), "unit": each.unit,
+             "why": each.why}
+            for each in site.monitors
+        ],
         "storages": [_battery(site, each) for each in batteries],
         "pvs": [
             {"id": each.id, "power": each.power, "rating_w": each.rating_w, "limit": each.limit}
@@ -92,9 +97,14 @@ def _interlock(row: Interlock) -> dict[str, Any]:
             {"tag": each.tag, "op": each.op, "on": each.on, "off": each.off, "unit": each.unit}
             for each in row.causes
         ],
-        "effects": [{"action": each.action, "asset": each.asset} for each in row.effects],
+        "effects": [
+            {"action": each.action, "asset": each.asset, "value": each.value}
+            for each in row.effects
+        ],
         "why": row.why,
         "proof_test": row.proof_test,
+        "proof_interval_days": row.proof_interval_days,
+        "catalogue": row.catalogue,
     }
 
 

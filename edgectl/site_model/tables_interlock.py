@@ -41,7 +41,7 @@ def interlock_arrays(site: Site, points: Mapping[str, int]) -> dict[str, NDArray
             cause_at += 1
         for effect in row.effects:
             target = -1 if effect.asset is None else assets[effect.asset]
-            effects[effect_at] = (target, ACTIONS[effect.action])
+            effects[effect_at] = (effect.value, target, ACTIONS[effect.action])
             effect_at += 1
     return {"interlocks": rows, "causes": causes, "effects": effects}
 
@@ -52,6 +52,7 @@ def _fill_row(
     place["on_delay_ns"] = row.on_delay_ns
     place["off_delay_ns"] = row.off_delay_ns
     place["lockout_window_ns"] = row.lockout_window_ns
+    place["discrepancy_ns"] = row.discrepancy_ns
     place["lockout_trips"] = row.lockout_trips
     place["first_cause"] = first_cause
     place["causes"] = len(row.causes)

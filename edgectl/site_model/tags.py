@@ -14,24 +14,37 @@ SITE_POINTS: tuple[tuple[str, str], ...] = (
     ("overruns_in_row", "count"),
     ("grid_carbon", "g/kWh"),
     ("pue", "ratio"),
+    ("clock_step", "s"),
+    ("tables_fault", "bool"),
+    ("services_age", "s"),
+    ("ledger_fault", "bool"),
+    ("maintenance", "bool"),
+    ("bypassed", "count"),
 )
 BATTERY_POINTS: tuple[tuple[str, str], ...] = (
     ("request", "W"),
     ("setpoint", "W"),
     ("rejected", "count"),
+    ("request_lapsed", "bool"),
     ("readback_error", "W"),
     ("following_error", "W"),
     ("effect_error", "W"),
     ("foreign_write", "count"),
 )
 DEVICE_AGE = ("age", "s")
+MONITOR_VALUE = "value"
 SITE = "SITE"
 
 
 def internal_points(
-    device_ids: Iterable[str], battery_ids: Iterable[str]
+    device_ids: Iterable[str],
+    battery_ids: Iterable[str],
+    monitors: Iterable[tuple[str, str]] = (),
 ) -> list[tuple[str, str, str | None]]:
-    """(tag, unit, owner's id or None) of the points that the kernel fills, in table order."""
+    """(tag, unit, owner's id or None) of the points that the kernel fills, in table order.
+
+    monitors  (id, unit) of each
+    """
     points: list[tuple[str, str, str | None]] = [
         (f"{SITE}.{name}", unit, None) for name, unit in SITE_POINTS
     ]
@@ -39,6 +52,7 @@ def internal_points(
     points += [
         (f"{each}.{name}", unit, None) for each in battery_ids for name, unit in BATTERY_POINTS
     ]
+    points += [(f"{each}.{MONITOR_VALUE}", unit, None) for each, unit in monitors]
     return points
 
 

@@ -1,0 +1,1 @@
+"""What gives way. Nothing of it is visible from Python."""
