@@ -410,19 +410,21 @@ cdef class DispatchBench:
 
     def step(self, values, permits, double it_w, double carbon_g_per_kwh,
              int64_t dt_ns, site=None):
-        """One scan; values per point, None being bad; permits and site as dicts of their structs.
+        """One scan; values per point, None being bad; permits and site name
+        only what differs from a free site.
 
         Returns ([(request_w, setpoint_w, Binding)], shed request W, PV setpoints W).
         """
+        cdef Permit free = Permit(INFINITY, INFINITY, 1.0, -1, EFFECT_ALARM, 0, 0, 0)
         cdef SitePermit site_permit = SitePermit(INFINITY, 0, 0, 0, 0, 0, -1, 0, 0)
         if site:
-            site_permit = site
+            site_permit = {**site_permit, **site}
         for at, value in enumerate(values):
             self.samples[at].quality = QUALITY_BAD if value is None else QUALITY_GOOD
             if value is not None:
                 self.samples[at].value, self.samples[at].source_ns = value, self.now_ns
         for at, permit in enumerate(permits):
-            self.permits[at] = permit
+            self.permits[at] = {**free, **permit}
         self.dispatch.it_w, self.dispatch.carbon_g_per_kwh = it_w, carbon_g_per_kwh
         self.dispatch.carbon_known = True
         self.now_ns += dt_ns

@@ -19,10 +19,11 @@ LEAD_RATIO = 0.6  # of the period, as the demo's 60 ms of 100 ms
 TIMEOUT_RATIO = 0.5  # a reply that takes longer would not be in this scan anyway
 INTERNAL = (
     "grid_power", "it_power", "aux_power", "pv_power", "battery_power", "shed_request",
-    "overruns", "grid_carbon", "pue",
+    "overruns", "grid_carbon", "pue", "clock_step", "tables_fault", "services_age",
+    "ledger_fault", "maintenance", "bypassed",
 )  # fmt: skip
 STORAGE_INTERNAL = (
-    "request", "setpoint", "rejected", "proof.readback_error", "proof.following_error",
+    "request", "setpoint", "rejected", "lapsed", "proof.readback_error", "proof.following_error",
     "proof.effect_error", "proof.foreign_write",
 )  # fmt: skip
 
@@ -144,6 +145,10 @@ def common_arrays(
         "causes": rows("CauseRow"),
         "effects": rows("EffectRow"),
         "interlocks": rows("InterlockRow"),
+        "monitors": rows("MonitorRow"),
+        "inputs": np.zeros(0, dtype=np.int32),
+        "curves": rows("CurveRow"),
+        "heartbeats": rows("HeartbeatRow"),
         "storages": rows("StorageRow"),
         "pvs": rows("PvRow"),
         "flexible": rows("FlexibleRow", {}),

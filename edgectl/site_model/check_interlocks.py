@@ -27,7 +27,10 @@ STORAGE_ACTIONS = (
     "zero",
 )
 LIMIT_ACTIONS = ("limit_charge", "limit_discharge", "limit_import")
-VALUE_KEYS = {"to_ratio": "derate", "tier": "shed"}  # keys of an effect, and the action they go with
+VALUE_KEYS = {
+    "to_ratio": "derate",
+    "tier": "shed",
+}  # keys of an effect, and the action they go with
 Entry = TypeVar("Entry", CauseEntry, EffectEntry)
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -116,9 +116,7 @@ def _check(context: Context, path: Path, entry: MonitorEntry) -> Monitor | None:
     )
 
 
-def _input_units(
-    context: Context, path: Path, entry: MonitorEntry, form: Form
-) -> list[str] | None:
+def _input_units(context: Context, path: Path, entry: MonitorEntry, form: Form) -> list[str] | None:
     """Units of the inputs, or None after reporting what is wrong with them."""
     least, most = form.inputs
     if not least <= len(entry.inputs) <= most:

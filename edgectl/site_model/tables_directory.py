@@ -42,8 +42,13 @@ def directory_of(
         "interlocks": [_interlock(each) for each in site.interlocks],
         "groups": group_names(site),
         "monitors": [
-            {"id": each.id, "kind": each.kind, "inputs": list(each.inputs), "unit": each.unit,
-             "why": each.why}
+            {
+                "id": each.id,
+                "kind": each.kind,
+                "inputs": list(each.inputs),
+                "unit": each.unit,
+                "why": each.why,
+            }
             for each in site.monitors
         ],
         "storages": [_battery(site, each) for each in batteries],

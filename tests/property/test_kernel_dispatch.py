@@ -21,14 +21,27 @@ any_float = st.floats(allow_nan=True, allow_infinity=True)
 power_readings = st.one_of(st.none(), st.floats(-3e6, 3e6))
 # The interlocks hand over no limit under 0 and none that is not a number (test_kernel_interlock).
 limits_w = st.one_of(st.just(math.inf), st.floats(0.0, 4e5), st.just(0.0))
+ratios = st.one_of(st.just(1.0), st.floats(0.0, 1.0))
+flags = st.sampled_from([0, 0, 0, 1])
 permits = st.one_of(
-    st.just((math.inf, math.inf, Effect.EFFECT_ALARM)),
-    st.tuples(
-        limits_w,
-        limits_w,
-        st.sampled_from([Effect.EFFECT_LIMIT_CHARGE, Effect.EFFECT_LIMIT_DISCHARGE]),
+    st.builds(dict),
+    st.fixed_dictionaries(
+        {
+            "charge_max_w": limits_w,
+            "discharge_max_w": limits_w,
+            "derate_ratio": ratios,
+            "hold": flags,
+            "block_command": flags,
+            "ramp_to_zero": flags,
+            "effect": st.sampled_from([Effect.EFFECT_LIMIT_CHARGE, Effect.EFFECT_RAMP_TO_ZERO]),
+        }
     ),
-    st.just((0.0, 0.0, Effect.EFFECT_ZERO)),
+    st.builds(
+        dict,
+        charge_max_w=st.just(0.0),
+        discharge_max_w=st.just(0.0),
+        effect=st.just(Effect.EFFECT_ZERO),
+    ),
 )
 socs = st.one_of(st.none(), st.floats(-0.1, 1.1), st.sampled_from([RESERVE, FULL]))
 scans = st.lists(
@@ -85,7 +98,11 @@ def step(table: DispatchBench, scan: dict[str, Any]) -> list[tuple[float, float,
 def room_w(scan: dict[str, Any], at: int) -> tuple[float, float]:
     """What one battery may do at most: (charge, discharge)."""
     soc = scan["soc"][at]
-    charge_w, discharge_w = (min(limit, RATING_W) for limit in scan["permit"][at][:2])
+    permit = scan["permit"][at]
+    charge_w, discharge_w = (
+        min(permit.get(f"{way}_max_w", math.inf), RATING_W * permit.get("derate_ratio", 1.0))
+        for way in ("charge", "discharge")
+    )
     if soc is None or soc >= FULL:
         charge_w = 0.0
     if soc is None or soc <= RESERVE:
@@ -121,7 +138,7 @@ def test_no_setpoint_ever_leaves_what_rating_interlocks_and_charge_permit(
             charge_w, discharge_w = room_w(scan, at)
             assert math.isfinite(setpoint_w)
             assert -discharge_w <= setpoint_w <= charge_w
-            if scan["permit"][at][2] == Effect.EFFECT_ZERO:
+            if scan["permit"][at].get("effect") == Effect.EFFECT_ZERO:
                 assert setpoint_w == 0.0
 
 
@@ -147,6 +164,8 @@ def test_what_is_asked_of_the_batteries_keeps_the_import_under_its_cap_if_they_c
 ) -> None:
     table = bench()
     for scan in scans:
+        for permit in scan["permit"]:  # held or ramping ones take no part
+            permit.update(hold=0, ramp_to_zero=0)
         total_w = sum(request_w for request_w, _, _ in step(table, scan))
         if scan["grid_w"] is None:
             assert total_w <= TOLERANCE_W, "nothing is charged while the grid meter is lost"
@@ -170,8 +189,7 @@ def test_the_cap_is_held_by_a_battery_that_follows_after_a_dead_time(
         values = [grid_w, 0.0, 0.0]
         for each_w in measured_w:
             values += [each_w, 0.5]
-        free = [(math.inf, math.inf, Effect.EFFECT_ALARM)] * BATTERIES
-        storages, _, _ = table.step(values, free, 4e5, 350.0, DT_NS)
+        storages, _, _ = table.step(values, [{}] * BATTERIES, 4e5, 350.0, DT_NS)
         power_w.append([setpoint_w for _, setpoint_w, _ in storages])
     assert grid_w <= CAP_W - GUARD_W + TOLERANCE_W
     assert abs(power_w[-1][0] - power_w[-2][0]) < 1.0, "it has come to rest"

@@ -21,7 +21,12 @@ DT_NS = 100_000_000
 STORAGES = 2
 CLEAR, PENDING = InterlockStatus.INTERLOCK_CLEAR, InterlockStatus.INTERLOCK_PENDING
 TRIPPED, LATCHED = InterlockStatus.INTERLOCK_TRIPPED, InterlockStatus.INTERLOCK_LATCHED
-LIMITS = (Effect.EFFECT_LIMIT_CHARGE, Effect.EFFECT_LIMIT_DISCHARGE)
+LIMITS = (
+    Effect.EFFECT_LIMIT_CHARGE,
+    Effect.EFFECT_LIMIT_DISCHARGE,
+    Effect.EFFECT_LIMIT_IMPORT,
+)
+ZEROING = (Effect.EFFECT_ZERO, Effect.EFFECT_OPEN_REQUEST, Effect.EFFECT_SAFE_STATE)
 
 Fields = dict[str, Any]
 Value = float | None
@@ -173,9 +178,9 @@ def expected_permit(model: list[ModelRow], storage: int) -> tuple[float, float]:
     charge_w = discharge_w = math.inf
     for row in model:
         if row.status in (TRIPPED, LATCHED) and row.row["target"] in (-1, storage):
-            if row.row["effect"] in (Effect.EFFECT_INHIBIT_CHARGE, *range(7, 10)):
+            if row.row["effect"] in (Effect.EFFECT_INHIBIT_CHARGE, *ZEROING):
                 charge_w = 0.0
-            if row.row["effect"] in (Effect.EFFECT_INHIBIT_DISCHARGE, *range(7, 10)):
+            if row.row["effect"] in (Effect.EFFECT_INHIBIT_DISCHARGE, *ZEROING):
                 discharge_w = 0.0
     return charge_w, discharge_w
 

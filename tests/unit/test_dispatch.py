@@ -18,7 +18,7 @@ from edgectl.plant.rows import rows
 DT_NS = 100_000_000
 S = 1_000_000_000
 GRID, AVAILABLE, DEFERRED, FIRST_STORAGE = 0, 1, 2, 3  # the bench's order of points
-FREE = (math.inf, math.inf, Effect.EFFECT_ALARM)
+FREE: dict[str, float] = {}
 CAP_W, GUARD_W, RATING_W = 1000e3, 10e3, 300e3
 Fields = dict[str, Any]
 
@@ -38,7 +38,7 @@ class Site:
     power_w: float | None = 0.0
     soc: float | None = 0.5
     lost: int = 0  # of the first batteries nothing can be read
-    permit: tuple[float, float, Effect] = FREE
+    permit: dict[str, float] = field(default_factory=dict)
     it_w: float = 400e3
     carbon: float = 350.0
     site: Fields | None = None
@@ -178,7 +178,7 @@ def test_a_trip_is_not_ramped_and_the_way_back_is() -> None:
     site = Site(storage={"ramp_w_per_s": 1e6})
     site.want(-200e3)
     assert [site.setpoint_w(), site.setpoint_w()] == pytest.approx([-100e3, -200e3])
-    tripped = (0.0, 0.0, Effect.EFFECT_ZERO)
+    tripped = {"charge_max_w": 0.0, "discharge_max_w": 0.0, "effect": Effect.EFFECT_ZERO}
     assert site.scan(permit=tripped)[0][1:] == (0.0, Binding.BINDING_INTERLOCK)
     assert site.setpoint_w(permit=FREE) == pytest.approx(-100e3)
 
@@ -187,14 +187,15 @@ def test_a_limit_of_the_bms_is_not_ramped_into() -> None:
     site = Site(storage={"ramp_w_per_s": 1e6})
     site.want(200e3)
     assert [site.setpoint_w(), site.setpoint_w()] == pytest.approx([100e3, 200e3])
-    assert site.setpoint_w(permit=(40e3, math.inf, Effect.EFFECT_LIMIT_CHARGE)) == 40e3
+    assert (
+        site.setpoint_w(permit={"charge_max_w": 40e3, "effect": Effect.EFFECT_LIMIT_CHARGE}) == 40e3
+    )
 
 
 def test_the_safe_state_brings_every_battery_to_zero_at_once() -> None:
     site = Site(batteries=2)
     assert site.setpoint_w(grid_w=1200e3) < 0.0
-    safe = {"shed": 0, "refuse_shed": 0, "open_request": 0, "safe_state": 1, "tripped": 1}
-    found = site.scan(site=safe | {"first_out_row": -1})
+    found = site.scan(site={"safe_state": 1, "tripped": 1})
     assert [setpoint for _, setpoint, _ in found] == [0.0, 0.0]
 
 
@@ -286,15 +287,13 @@ def test_deferred_load_is_held_and_then_given_back_slowly() -> None:
 def test_shedding_that_is_refused_ends_in_the_same_scan(reason: str) -> None:
     site = Site(flexible=FLEXIBLE)
     site.scan(grid_w=1400e3, available_w=250e3)
-    permit = {"shed": 1, "refuse_shed": 0, "open_request": 0, "safe_state": 0, "tripped": 1}
-    site.scan(site=permit | {"first_out_row": -1, reason: 1})
+    site.scan(site={"shed_tier": 1, "tripped": 1, reason: 1})
     assert site.shed_w == 0.0
 
 
 def test_an_interlock_that_sheds_asks_for_all_there_is() -> None:
     site = Site(flexible=FLEXIBLE)
-    permit = {"shed": 1, "refuse_shed": 0, "open_request": 0, "safe_state": 0, "tripped": 1}
-    site.scan(available_w=120e3, site=permit | {"first_out_row": -1})
+    site.scan(available_w=120e3, site={"shed_tier": 1, "tripped": 1})
     assert site.shed_w == pytest.approx(120e3)
 
 

@@ -209,7 +209,7 @@ def test_no_snapshot_is_ever_torn_by_a_writer_at_full_speed() -> None:
     ("field", "value", "said"),
     [
         ("magic", 1, "magic"),
-        ("version", 2, "version"),
+        ("version", 1, "version"),
         ("head_bytes", 8, "head_bytes"),
         ("record_bytes", 8, "record_bytes"),
         ("snapshot_bytes", 8, "snapshot_bytes"),

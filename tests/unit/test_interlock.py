@@ -110,8 +110,8 @@ def test_the_trip_a_row_starts_with_opens_no_breaker_and_a_real_one_does() -> No
 def test_the_trip_a_row_starts_with_sheds_no_load_and_a_real_one_does() -> None:
     row = {"effects": [{"effect": Effect.EFFECT_SHED}], "reset": Reset.RESET_OPERATOR}
     table = bench(row)
-    assert table.step([COLD], DT_NS)[2]["shed"] == 0
-    assert table.step([HOT], DT_NS)[2]["shed"] == 1
+    assert table.step([COLD], DT_NS)[2]["shed_tier"] == 0
+    assert table.step([HOT], DT_NS)[2]["shed_tier"] == 1
 
 
 def test_a_chattering_cause_keeps_an_auto_row_tripped() -> None:
@@ -281,6 +281,10 @@ def test_the_start_is_nobodys_first_out_but_a_cause_at_the_start_is() -> None:
 
 EFFECTS = {
     Effect.EFFECT_ALARM: (math.inf, math.inf),
+    Effect.EFFECT_HOLD: (math.inf, math.inf),
+    Effect.EFFECT_DERATE: (math.inf, math.inf),
+    Effect.EFFECT_BLOCK_COMMAND: (math.inf, math.inf),
+    Effect.EFFECT_RAMP_TO_ZERO: (math.inf, math.inf),
     Effect.EFFECT_REFUSE_SHED: (math.inf, math.inf),
     Effect.EFFECT_SHED: (math.inf, math.inf),
     Effect.EFFECT_INHIBIT_CHARGE: (0.0, math.inf),
@@ -302,7 +306,7 @@ def test_an_effect_takes_what_it_names_from_its_target_and_from_no_other(
     for storage, found in enumerate(permits):
         hit = target in (-1, storage)
         assert found[:2] == (EFFECTS[effect] if hit else (math.inf, math.inf))
-    assert site["shed"] == (effect == Effect.EFFECT_SHED)
+    assert site["shed_tier"] == (effect == Effect.EFFECT_SHED)
     assert site["refuse_shed"] == (effect == Effect.EFFECT_REFUSE_SHED)
     assert site["open_request"] == (effect == Effect.EFFECT_OPEN_REQUEST)
     assert site["safe_state"] == (effect == Effect.EFFECT_SAFE_STATE)
