@@ -100,9 +100,11 @@ cdef void heartbeats_commit(Dispatch* dispatch, Image* image, int64_t now_ns) no
         if not may_write(dispatch, image, row.device) \
                 or (heartbeat.beat_ns > 0 and now_ns - heartbeat.beat_ns < row.every_ns):
             continue
-        beat = heartbeat.beat + 1.0 if heartbeat.beat + 1.0 < row.wraps_at else 0.0
+        beat = heartbeat.beat_count + 1.0
+        if beat >= row.wraps_at_count:
+            beat = 0.0
         if image_commit(image, row.output, beat) == OUTPUT_COMMITTED:
-            heartbeat.beat, heartbeat.beat_ns = beat, now_ns
+            heartbeat.beat_count, heartbeat.beat_ns = beat, now_ns
             dispatch.writes += 1
 
 

@@ -223,7 +223,8 @@ cdef class Kernel:
         cdef SegmentHead* head = <SegmentHead*> &buffer[0]
         cdef int64_t record_bytes = (
             sizeof(RecordHead) + state.flows.sources * state.flows.sinks * sizeof(FlowCell)
-            + state.flows.storages * sizeof(StorageRecord) + 2 * ((state.interlocks.rows + 7) // 8 * 8)
+            + state.flows.storages * sizeof(StorageRecord)
+            + 2 * ((state.interlocks.rows + 7) // 8 * 8)
             + state.journaled * sizeof(PointRecord))
         cdef int64_t snapshot_bytes = (
             sizeof(SnapshotHead) + sizeof(RecordHead)

@@ -241,6 +241,7 @@ def test_every_name_carries_an_si_unit() -> None:
 def test_every_double_of_a_kernel_struct_says_its_unit() -> None:
     """Values of any unit are the exception and stand in this list."""
     of_any_unit = {"value", "on", "off", "out", "scale", "offset", "pue"}
+    of_any_unit |= {"level", "base", "from_value"}  # of monitors
     of_any_unit |= {"valid_min", "valid_max", "slew_max_per_s", "raw_min", "raw_max"}
     field = re.compile(r"^    (?:const )?double\*? (\w+)")
     findings = []

@@ -82,7 +82,7 @@ cdef struct InterlockRow:
     int64_t on_delay_ns
     int64_t off_delay_ns
     int64_t lockout_window_ns    # lockout_trips within it turn auto into operator; INT64_MAX: never
-    int64_t discrepancy_ns       # causes that contradict each other so long are told; 0: not watched
+    int64_t discrepancy_ns       # causes that contradict each other so long are told; 0: never
     int32_t lockout_trips
     int32_t first_cause
     int32_t causes

@@ -109,7 +109,7 @@ def bus_tables(
     return tables_of(arrays, directory)
 
 
-def tables_of(arrays: dict[str, NDArray[np.void]], directory: dict[str, Any]) -> KernelTables:
+def tables_of(arrays: dict[str, NDArray[Any]], directory: dict[str, Any]) -> KernelTables:
     """The tables without names for single points: a bench asks for none."""
     return KernelTables(**arrays, directory=directory, point_index={}, output_index={})
 
@@ -124,7 +124,7 @@ def add_internal(draft: Draft, storages: int) -> int:
 
 def common_arrays(
     draft: Draft, period_ns: int, *, loads: int, first_internal: int, meters: Sequence[Fields]
-) -> dict[str, NDArray[np.void]]:
+) -> dict[str, NDArray[Any]]:
     """The arrays that every bench fills the same way; no storage, no interlock."""
     scan = {f"{name}_point": first_internal + at for at, name in enumerate(INTERNAL)}
     scan |= {

@@ -153,7 +153,7 @@ class Flexible:
 class Monitor:
     """A quantity made of points; its own point is <id>.value, in unit.
 
-    level  of the kind's own measured key, in the inputs' unit: pickup, least, on_above, above, below
+    level  of the kind's own measured key, in the inputs' unit
     """
 
     id: str

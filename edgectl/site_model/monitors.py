@@ -131,10 +131,10 @@ def _input_units(context: Context, path: Path, entry: MonitorEntry, form: Form) 
             context.unknown_tag((*path, "inputs", at), tag, context.points, "point")
             return None
         units.append(unit)
-    wanted = {"coulomb": ["ratio", "W"], "demand_forecast": ["W", "bool"]}
-    wanted |= {each: ["W", "bool"] for each in ("demand_room", "demand_shortfall")}
-    asked = wanted.get(entry.kind) or [form.input_unit or units[0]] * len(units)
-    for at, (unit, need) in enumerate(zip(units, asked, strict=False)):
+    fixed = {"coulomb": ["ratio", "W"], "demand_forecast": ["W", "bool"]}
+    fixed |= {each: ["W", "bool"] for each in ("demand_room", "demand_shortfall")}
+    needed = fixed.get(entry.kind) or [form.input_unit or units[0]] * len(units)
+    for at, (unit, need) in enumerate(zip(units, needed, strict=False)):
         if unit != need and entry.kind != "unchanged":
             context.add(
                 (*path, "inputs", at),
@@ -226,5 +226,6 @@ def curve_rows(monitor: Monitor) -> NDArray[np.void]:
     cold_rate = -(1.0 - cold[:-1] ** 2) / monitor.reset_s
     rows["rate_p_per_us"][:COLD_POINTS] = np.rint(cold_rate * HEAT_P_PER_US)
     rows["rate_p_per_us"][COLD_POINTS:] = np.maximum(np.rint(HEAT_P_PER_US / time_s), 1)
-    assert (np.diff(rows["from_value"]) >= 0).all() and (np.diff(rows["rate_p_per_us"]) >= 0).all()
+    assert (np.diff(rows["from_value"]) >= 0).all()
+    assert (np.diff(rows["rate_p_per_us"]) >= 0).all()
     return rows
