@@ -92,7 +92,7 @@ cdef void heartbeats_commit(Dispatch* dispatch, Image* image, int64_t now_ns) no
     """Move each counter that a device watches us by; one that is not armed is left to fall back."""
     cdef const HeartbeatRow* row
     cdef Heartbeat* heartbeat
-    cdef double beat
+    cdef int64_t beat
     cdef int32_t at
     for at in range(dispatch.row.heartbeats):
         row = &dispatch.heartbeat_rows[at]
@@ -100,11 +100,9 @@ cdef void heartbeats_commit(Dispatch* dispatch, Image* image, int64_t now_ns) no
         if not may_write(dispatch, image, row.device) \
                 or (heartbeat.beat_ns > 0 and now_ns - heartbeat.beat_ns < row.every_ns):
             continue
-        beat = heartbeat.beat_count + 1.0
-        if beat >= row.wraps_at_count:
-            beat = 0.0
-        if image_commit(image, row.output, beat) == OUTPUT_COMMITTED:
-            heartbeat.beat_count, heartbeat.beat_ns = beat, now_ns
+        beat = heartbeat.beats + 1 if heartbeat.beats + 1 < row.wraps_at else 0
+        if image_commit(image, row.output, <double> beat) == OUTPUT_COMMITTED:
+            heartbeat.beats, heartbeat.beat_ns = beat, now_ns
             dispatch.writes += 1
 
 

@@ -326,4 +326,4 @@ cdef class MonitorBench:
         monitors_evaluate(&self.monitors, &self.image, self.now_ns, dt_ns, utc_ns)
         outputs = [self.samples[self.monitors.table[at].output_point]
                    for at in range(self.monitors.rows)]
-        return [(each.value, each.quality, each.reason) for each in outputs]
+        return [(each["value"], each["quality"], each["reason"]) for each in outputs]

@@ -77,13 +77,13 @@ cdef struct FlexibleRow:
     int32_t deferred_point       # W that is deferred now
 
 cdef struct HeartbeatRow:        # a counter that a device must see move, or it falls back itself
-    double wraps_at_count        # it goes on at 0 from here
+    int64_t wraps_at             # it goes on at 0 from here
     int64_t every_ns
     int32_t device
     int32_t output
 
 cdef struct Heartbeat:
-    double beat_count            # last one written
+    int64_t beats                # last one written
     int64_t beat_ns              # 0: none yet
 
 cdef struct DispatchRow:

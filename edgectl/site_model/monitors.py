@@ -16,7 +16,7 @@ from edgectl.site_model.model import Monitor
 from edgectl.site_model.schema_monitor import MonitorEntry
 
 CURVE_POINTS = 512  # of overload.pxd
-COLD_POINTS = 128  # of these, below pick-up
+COLD_POINTS = 32  # of these, below pick-up
 HEAT_P_PER_US = 1e6  # 1e-12 of a trip per us is 1e-6 a second
 MULTIPLE_MAX = 40.0  # beyond, a curve is flat: IEC 60255-151 5.2.2 asks at least 20
 NS_PER_S = 1_000_000_000
@@ -209,8 +209,8 @@ def curve_rows(monitor: Monitor) -> NDArray[np.void]:
     """The inverse-time curve of one monitor as the kernel's steps, neither column ever falling.
 
     Below pick-up it cools: rate -(1 - M^2) / reset_s (IEEE C37.112-2018, 4.3). Above, steps are
-    geometric in M - 1 and carry the rate at their geometric middle, so that the rate is within
-    2 % of the curve's everywhere up to MULTIPLE_MAX.
+    geometric in M - 1 and carry the rate at their upper end: the trip comes at most 4 % before the
+    curve's time, and never after it but for the scan in which it falls, up to MULTIPLE_MAX.
     """
     assert monitor.curve is not None, "only a monitor of kind inverse_time has one"
     k, a, c = CURVES[monitor.curve]
@@ -218,8 +218,8 @@ def curve_rows(monitor: Monitor) -> NDArray[np.void]:
     cold = np.linspace(0.0, 1.0, COLD_POINTS + 1)
     hot = 1.0 + np.geomspace(0.005, MULTIPLE_MAX - 1.0, CURVE_POINTS - COLD_POINTS)
     ratio = (hot[1] - 1.0) / (hot[0] - 1.0)
-    middle = 1.0 + (hot - 1.0) * math.sqrt(ratio)
-    time_s = monitor.multiplier * (k / (middle**a - 1.0) + c)
+    upper = 1.0 + (hot - 1.0) * ratio
+    time_s = monitor.multiplier * (k / (upper**a - 1.0) + c)
     rows["from_value"][:COLD_POINTS] = cold[:-1] * monitor.level
     rows["from_value"][COLD_POINTS:] = hot * monitor.level
     rows["from_value"][COLD_POINTS] = monitor.level

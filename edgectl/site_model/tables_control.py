@@ -41,7 +41,7 @@ def control_arrays(
             "HeartbeatRow",
             [
                 {
-                    "wraps_at_count": each.wraps_at,
+                    "wraps_at": each.wraps_at,
                     "every_ns": each.every_ns,
                     "device": devices[_owner(each.command)],
                     "output": outputs[each.command],
