@@ -4,8 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no fault of an example: no deadline. A failure prints how to have it again.
+settings.register_profile("quick", deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile("quick")  # ./tools/test --slow takes --hypothesis-profile=thorough
 
 
 @pytest.fixture(scope="session")
