@@ -41,8 +41,8 @@ MODULES = {  # least percent of lines and of branches
 ELSEWHERE = "not in a body"  # the file that gcov is told of C that does not count
 BODY = re.compile(r"^static .*\b__pyx_f_\w+\(.*\) \{$")
 DIRECTIVE = re.compile(r'^#line (\d+) "')
-FLAGS = ("-O0", "--coverage", "-fprofile-update=prefer-atomic", "-fPIC", "-fno-fast-math")
-FLAGS += ("-ffp-contract=off", "-w")
+ARITHMETIC = ("-fno-fast-math", "-ffp-contract=off")  # setup.py says the same
+FLAGS = (*ARITHMETIC, "-O0", "--coverage", "-fprofile-update=prefer-atomic", "-fPIC", "-w")
 
 
 class CoverageError(Exception):
@@ -225,8 +225,8 @@ def main() -> int:
     try:
         build()
         files = reaching_tests()
-        tests = [Path(sys.executable).with_name("pytest"), "-q", "-p", "no:cacheprovider"]
-        chosen = ["-m", "not slow and not alone", "--hypothesis-seed=0"]  # the same every time
+        tests = (Path(sys.executable).with_name("pytest"), "-q", "-p", "no:cacheprovider")
+        chosen = ("-m", "not slow and not alone", "--hypothesis-seed=0")  # the same every time
         said = run(*tests, *chosen, *files, PYTHONPATH=str(LIBRARY))
         print(said.splitlines()[-1])
         verdicts = []

@@ -18,7 +18,7 @@ import time
 import venv
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -300,8 +300,8 @@ def one(step: Step, slow: bool) -> bool:
     return verdict == "passed"
 
 
-def apart(step: Step, slow: bool) -> bool:
-    """Do one step in a process of its own and show its output once it is whole."""
+def apart(step: Step, slow: bool) -> tuple[bool, str]:
+    """Do one step in a process of its own; whether it passed, and its whole output."""
     log = BUILD / f"step-{step.name}.log"
     words = [sys.executable, __file__, "--only", step.name, "--inside"]
     with log.open("w") as output:
@@ -309,19 +309,29 @@ def apart(step: Step, slow: bool) -> bool:
             [*words, *(["--slow"] if slow else [])], cwd=ROOT, stdin=subprocess.DEVNULL,
             stdout=output, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-    print(log.read_text(), end="", flush=True)
-    return ended.returncode == 0
+    return ended.returncode == 0, log.read_text()
 
 
 def every(steps: Sequence[Step], slow: bool) -> list[str]:
     """Do all steps, STEPS_AT_ONCE beside one another, then the lonely ones; names of the failed."""
     if len(steps) == 1:
         return [step.name for step in steps if not one(step, slow)]
-    together = [step for step in steps if not step.alone]
+    failed = []
+
+    def told(step: Step, outcome: tuple[bool, str]) -> None:
+        passed, output = outcome
+        print(output, end="", flush=True)
+        if not passed:
+            failed.append(step.name)
+
     with ThreadPoolExecutor(STEPS_AT_ONCE) as pool:
-        passed = list(pool.map(lambda step: apart(step, slow), together))
-    failed = [step.name for step, well in zip(together, passed, strict=True) if not well]
-    return failed + [step.name for step in steps if step.alone and not apart(step, slow)]
+        running = {pool.submit(apart, step, slow): step for step in steps if not step.alone}
+        for ended in as_completed(running):
+            told(running[ended], ended.result())
+    for step in steps:
+        if step.alone:
+            told(step, apart(step, slow))
+    return failed
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from free_ports import free_ports
 
 from edgectl.plant.start import parse_utc_ns
 
+pytestmark = pytest.mark.untraced  # a process of its own: its lines are not collected
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main", "plant"]
 
 
