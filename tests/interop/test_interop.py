@@ -24,6 +24,8 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import Pace
 from edgectl.site_model import load_site
 
+pytestmark = pytest.mark.wire
+
 PEERS = [
     "pymodbus",  # our plant's own, so it is always there
     *(pytest.param(peer, marks=pytest.mark.slow)

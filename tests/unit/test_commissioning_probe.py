@@ -33,9 +33,8 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.profiles import Profile, load_profile, parse_profile
 from edgectl.site_model import Device, load_site
 
-pytestmark = (
-    pytest.mark.untraced
-)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+# Python that reads with pymodbus: nothing of ext/ is reached anew
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 
 TIMEOUT_MS = 150
 METER = "meter/socomec-diris-a14"
