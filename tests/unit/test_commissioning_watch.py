@@ -20,9 +20,8 @@ from edgectl.profiles import load_profile
 from edgectl.site_model import load_site
 from edgectl.site_model.model import Line as SerialLine
 
-pytestmark = (
-    pytest.mark.untraced
-)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+# Python that reads with pymodbus: nothing of ext/ is reached anew
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 
 METER = "meter/socomec-diris-a14"
 S_NS = 1_000_000_000

@@ -17,6 +17,8 @@ from edgectl.plant.wire import CONVERSION, Pace
 from edgectl.profiles.model import Point
 from edgectl.site_model import Device, Site, load_site
 
+pytestmark = pytest.mark.wire
+
 START_UTC_NS = 1_690_000_000_000_000_000
 MS_NS = 1_000_000
 Work = Callable[[WireHost, Site], Awaitable[None]]
