@@ -39,8 +39,11 @@ def generated_c_is_stale(place: str | None, names: Iterable[str]) -> bool:
 macros = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if trace else []
 
 
-def translate(names: Iterable[str], place: str | None) -> list[Extension]:
-    """Write the C of these modules below place; tools/proofs proves what this writes."""
+def translate(names: Iterable[str], place: str | None, **options: bool) -> list[Extension]:
+    """Write the C of these modules below place; tools/proofs proves what this writes.
+
+    options  for cythonize, beside those of every build
+    """
     names = list(names)
     made: list[Extension] = cythonize(
         [
@@ -71,6 +74,7 @@ def translate(names: Iterable[str], place: str | None) -> list[Extension]:
             "embedsignature": True,
             "linetrace": trace,
         },
+        **options,
     )
     return made
 

@@ -4,8 +4,28 @@ import os
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis import settings
+from witness import tried
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# A busy machine is no fault of an example: no deadline. A failure prints how to have it again.
+settings.register_profile("quick", deadline=None, print_blob=True)
+settings.register_profile("thorough", deadline=None, print_blob=True, max_examples=1000)
+settings.load_profile("quick")  # ./tools/test --slow takes --hypothesis-profile=thorough
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test marked wire beside a witness."""
+    if item.get_closest_marker("wire") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in tried(lambda: runtestprotocol(item, log=False, nextitem=nextitem)):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,11 @@ register n is 2000 + n; holding register 400 is 50. Nothing lies beyond SIZE.
 import asyncio
 import ctypes
 import os
-import socket
 import sys
 import threading
 from typing import Any
+
+from free_ports import free_ports
 
 HOST = "127.0.0.1"
 SIZE = 600
@@ -57,10 +58,7 @@ def contents() -> tuple[list[bool], list[bool], list[int], list[int]]:
 
 def free_port() -> int:
     """A TCP port that nobody has now."""
-    with socket.socket() as holder:
-        holder.bind((HOST, 0))
-        port: int = holder.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def serve_pymodbus(port: int) -> None:

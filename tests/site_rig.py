@@ -3,13 +3,14 @@
 import asyncio
 import os
 import re
-import socket
 import threading
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from free_ports import free_ports
 
 from edgectl._kernel.clock import now_ns
 from edgectl._kernel.dispatch import RequestSource
@@ -24,7 +25,6 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import Pace, WireDevice, slot_words
 from edgectl.site_model import Site, compile_tables
 
-HOST = "127.0.0.1"
 START_UTC_NS = 1_690_000_000_000_000_000
 CALL_TIMEOUT_S = 10.0
 PROOFS = "demo.proofs.toml"
@@ -43,10 +43,7 @@ def demo_elsewhere(root: Path, folder: Path, name: str) -> Path:
     """The demo site and its proofs in a folder: on free ports, under an id of its own."""
     shipped = root / "edgectl" / "sites"
     text = (shipped / "demo.toml").read_text()
-    holders = [socket.create_server((HOST, 0)) for _ in re.findall(r"(?m)^port\s*= 150\d\d$", text)]
-    free = iter([holder.getsockname()[1] for holder in holders])
-    for holder in holders:
-        holder.close()
+    free = iter(free_ports(len(re.findall(r"(?m)^port\s*= 150\d\d$", text))))
     text = re.sub(r"(?m)^(port\s*= )150\d\d$", lambda found: f"{found[1]}{next(free)}", text)
     path = folder / "site.toml"
     path.write_text(re.sub(r'(?m)^id\s*= "demo"', f'id = "{name}-{os.getpid()}"', text, count=1))

@@ -53,7 +53,8 @@ UNITS = re.compile(
 # Distributions whose import name differs from their own.
 IMPORT_NAMES = {"paho-mqtt": "paho", "pyserial": "serial", "pysunspec2": "sunspec2"}
 # Needed as commands or as build back ends, and therefore never imported.
-COMMANDS = {"build", "coverage", "mypy", "ruff", "wheel", "Cython", "setuptools"}
+COMMANDS = {"build", "coverage", "mypy", "pytest-cov", "pytest-xdist", "ruff", "wheel"}
+COMMANDS |= {"Cython", "setuptools"}
 
 
 def sources(*suffixes: str) -> list[Path]:

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""The steps of ./tools/test, one after the other, each with its heading and its time.
+"""The steps of ./tools/test, two at a time, each with its heading, its own output and its time.
 
-Every step runs even when one before it failed, so that one run tells everything. Ends with a line
-that says what failed, and exits non-zero if anything did.
+Every step runs even when another failed, so that one run tells everything. What measures time runs
+after the others, with the machine for itself. A step's output is shown when the step ends; of a
+single one (--only) it is shown as it comes. Ends with a line that says what failed, and exits
+non-zero if anything did.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import time
 import venv
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,9 @@ KERNEL_COVERAGE_MIN_PERCENT = 85.0  # of the lines of ext/, by KERNEL_TESTS
 KERNEL_TESTS = ("tests/unit", "tests/property", "tests/scenario")  # what runs on the traced build:
 KERNEL_WORDS = ("edgectl._kernel", "edgectl.plant", "wire_rig")  # of these, files that say so
 COMPILED = ("edgectl._kernel", "edgectl.plant")  # packages with .so and their stubs
+PYTHON_DATA = BUILD / "coverage-python"
+WORKERS = ("-n", "2")  # processes that share the tests of one step
+STEPS_AT_ONCE = 2
 LOG_LINES = 60  # of a failed build shown here
 SITES = ("demo", "texas-100mw")  # ship with the package
 
@@ -46,6 +52,7 @@ class Step:
     name: str
     what: str
     work: Callable[[bool], None]  # takes whether slow tests are wanted
+    alone: bool = False  # nothing else may run beside it
 
 
 def run(
@@ -108,28 +115,50 @@ def annotate(_slow: bool) -> None:
     run(sys.executable, "tools/scan_report.py")
 
 
-def coverage(data: Path, only: str, *pytest: str, env: Mapping[str, str] | None = None) -> None:
-    """Run pytest under coverage and print the report, whether the tests pass or not.
+def compiler() -> dict[str, str]:
+    """Variables that let ccache answer for C that was compiled before, where there is a ccache."""
+    if "CC" in os.environ or shutil.which("ccache") is None:
+        return {}
+    return {"CC": "ccache gcc", "CCACHE_NOHASHDIR": "1"}
 
-    data     file for the figures
-    only     option that says which files count
-    pytest   its arguments
+
+def pytest(
+    data: Path, of: str, marks: str, *words: str, env: Mapping[str, str] | None = None
+) -> None:
+    """Run pytest under coverage; its report follows the tests' own, whether they pass or not.
+
+    data    file for the figures, of all worker processes
+    of      folder or package of which lines count
+    marks   which tests
+    words   further arguments
 
     Raises CheckError if a test fails.
     """
-    data.unlink(missing_ok=True)
-    tool = str(BIN / "coverage")
-    try:
-        run(tool, "run", f"--data-file={data}", only, str(BIN / "pytest"), "-q", *pytest, env=env)
-    finally:
-        if data.exists():
-            run(tool, "report", f"--data-file={data}")
+    tool = (BIN / "pytest", "-q", "-p", "no:cacheprovider", f"--cov={of}", "--cov-report=term")
+    own = {"COVERAGE_FILE": str(data), **(env or {})}
+    run(*tool, "-m", marks, *words, env=own)
+
+
+def marks(slow: bool, *others: str) -> str:
+    """An expression for pytest -m."""
+    return " and ".join([*others, *([] if slow else ["not slow"])])
+
+
+def thorough(slow: bool) -> list[str]:
+    """More examples of every property where time is no matter."""
+    return ["--hypothesis-profile=thorough"] if slow else []
 
 
 def tests(slow: bool) -> None:
-    """All tests against the tree, with coverage of the Python side."""
-    chosen = [] if slow else ["-m", "not slow"]
-    coverage(BUILD / "coverage-python", "--source=edgectl", "--durations=10", *chosen)
+    """All tests that bear company, against the tree, with coverage of the Python side."""
+    words = [*WORKERS, "--durations=10", *thorough(slow)]
+    pytest(PYTHON_DATA, "edgectl", marks(slow, "not alone"), *words)
+
+
+def alone(slow: bool) -> None:
+    """The others: each has the machine for itself. Their lines are added to those of `tests`."""
+    words = ["--durations=10", *(["--cov-append"] if PYTHON_DATA.exists() else [])]
+    pytest(PYTHON_DATA, "edgectl", marks(slow, "alone"), *words)
 
 
 def kernel_lines(_slow: bool) -> None:
@@ -140,11 +169,11 @@ def kernel_lines(_slow: bool) -> None:
     """
     build = [sys.executable, "setup.py", "build", f"--build-base={BUILD / 'trace-base'}"]
     build += [f"--build-lib={TRACE}", "build_ext", "--parallel=2"]
-    run(*build, env={"EDGECTL_TRACE": "1"}, log="trace-build")
+    run(*build, env={"EDGECTL_TRACE": "1", **compiler()}, log="trace-build")
     data, report = BUILD / "coverage-kernel", BUILD / "coverage-kernel.json"
-    traced = {"PYTHONPATH": str(TRACE)}
-    chosen = ["-m", "not slow and not untraced", "--durations=5", *kernel_tests()]
-    coverage(data, "--include=ext/*", *chosen, env=traced)
+    chosen = [*WORKERS, "--durations=5", *kernel_tests()]
+    wanted = marks(False, "not alone", "not untraced")
+    pytest(data, "ext", wanted, *chosen, env={"PYTHONPATH": str(TRACE)})
     run(BIN / "coverage", "json", "-q", f"--data-file={data}", "-o", report)
     covered = json.loads(report.read_text())
     absent = {
@@ -161,6 +190,11 @@ def kernel_lines(_slow: bool) -> None:
         raise CheckError(f"tests reach {percent:.1f} % of ext/; at least {least:g} % is asked")
 
 
+def branches(_slow: bool) -> None:
+    """Line and branch coverage of the modules that decide, by a build of gcc's own coverage."""
+    run(sys.executable, "tools/branch_coverage.py", env=compiler())
+
+
 def kernel_tests() -> list[str]:
     """Test files that reach compiled code by name; the others would only take longer."""
     files = [path for folder in KERNEL_TESTS for path in (ROOT / folder).rglob("test_*.py")]
@@ -171,7 +205,8 @@ def kernel_tests() -> list[str]:
 def package(_slow: bool) -> None:
     """Sdist, and a wheel made from that sdist, which is then installed and used."""
     shutil.rmtree(DIST, ignore_errors=True)
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", DIST, ".", log="dist")
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", DIST, ".")
+    run(*build, env=compiler(), log="dist")
     (wheel,) = DIST.glob("*.whl")
     check_wheel(wheel)
     with tempfile.TemporaryDirectory(prefix="edgectl-wheel-") as name:
@@ -224,45 +259,98 @@ def bare_environment(place: Path) -> Path:
 
 
 STEPS = (
+    Step("tests", "pytest with coverage of the Python side", tests),
     Step("lint", "ruff check, ruff format", lint),
     Step("types", "mypy --strict", types),
     Step("stubs", "stubtest of the compiled modules", stubs),
-    Step("annotate", "no yellow line in a nogil body", annotate),
-    Step("tests", "pytest with coverage of the Python side", tests),
     Step("kernel", "traced build, line coverage of ext/", kernel_lines),
+    Step("branches", "lines and branches of the deciding modules, by gcov", branches),
+    Step("annotate", "no yellow line in a nogil body", annotate),
     Step("package", "sdist, wheel, installed and used", package),
+    Step("alone", "tests that measure time, one after the other", alone, alone=True),
 )
 
 
-def wanted_steps(words: Sequence[str] | None) -> tuple[list[Step], bool]:
-    """The steps the command line asks for, and whether slow tests are wanted."""
+def wanted_steps(words: Sequence[str] | None) -> tuple[list[Step], bool, bool]:
+    """The steps the command line asks for, whether slow tests are wanted, and for `apart`."""
     parser = argparse.ArgumentParser(prog="tools/test", description=__doc__)
     names = [step.name for step in STEPS]
     parser.add_argument("--slow", action="store_true", help="run the tests marked slow, too")
     parser.add_argument(
         "--only", action="append", choices=names, metavar="STEP", help=", ".join(names)
     )
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     chosen = arguments.only or names
-    return [step for step in STEPS if step.name in chosen], bool(arguments.slow)
+    steps = [step for step in STEPS if step.name in chosen]
+    return steps, bool(arguments.slow), bool(arguments.inside)
+
+
+def processor_s() -> float:
+    """What this process and those it waited for have used; a busy machine changes it little."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def one(step: Step, slow: bool) -> bool:
+    """Do one step here, its output on this terminal; whether it passed."""
+    print(f"\n=== {step.name}: {step.what}", flush=True)
+    begin_s, before_s = time.monotonic(), processor_s()
+    verdict = "passed"
+    try:
+        step.work(slow)
+    except CheckError as error:
+        print(f"FAILED {step.name}: {error}", flush=True)
+        verdict = "FAILED"
+    took_s, used_s = time.monotonic() - begin_s, processor_s() - before_s
+    print(f"--- {step.name} {verdict} in {took_s:.1f} s, processor {used_s:.1f} s", flush=True)
+    return verdict == "passed"
+
+
+def apart(step: Step, slow: bool) -> tuple[bool, str]:
+    """Do one step in a process of its own; whether it passed, and its whole output."""
+    log = BUILD / f"step-{step.name}.log"
+    words = [sys.executable, __file__, "--only", step.name, "--inside"]
+    with log.open("w") as output:
+        ended = subprocess.run(
+            [*words, *(["--slow"] if slow else [])], cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+    return ended.returncode == 0, log.read_text()
+
+
+def every(steps: Sequence[Step], slow: bool) -> list[str]:
+    """Do all steps, STEPS_AT_ONCE beside one another, then the lonely ones; names of the failed."""
+    if len(steps) == 1:
+        return [step.name for step in steps if not one(step, slow)]
+    failed = []
+
+    def told(step: Step, outcome: tuple[bool, str]) -> None:
+        passed, output = outcome
+        print(output, end="", flush=True)
+        if not passed:
+            failed.append(step.name)
+
+    with ThreadPoolExecutor(STEPS_AT_ONCE) as pool:
+        running = {pool.submit(apart, step, slow): step for step in steps if not step.alone}
+        for ended in as_completed(running):
+            told(running[ended], ended.result())
+    for step in steps:
+        if step.alone:
+            told(step, apart(step, slow))
+    return failed
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the steps; 0 if all passed."""
-    steps, slow = wanted_steps(words)
-    failed: list[str] = []
+    steps, slow, inside = wanted_steps(words)
+    BUILD.mkdir(exist_ok=True)
+    if inside:
+        return 0 if one(steps[0], slow) else 1
+    if "tests" in {step.name for step in steps}:
+        PYTHON_DATA.unlink(missing_ok=True)
     begin_s = time.monotonic()
-    for step in steps:
-        print(f"\n=== {step.name}: {step.what}", flush=True)
-        step_s = time.monotonic()
-        try:
-            step.work(slow)
-            verdict = "passed"
-        except CheckError as error:
-            print(f"FAILED {step.name}: {error}", flush=True)
-            failed.append(step.name)
-            verdict = "FAILED"
-        print(f"--- {step.name} {verdict} in {time.monotonic() - step_s:.1f} s", flush=True)
+    failed = every(steps, slow)
     total_s = time.monotonic() - begin_s
     counts = [f"{len(failed)} failed ({', '.join(failed)})"] if failed else []
     counts.append(f"{len(steps) - len(failed)} passed")

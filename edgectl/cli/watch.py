@@ -188,7 +188,7 @@ def _run(watcher: Watcher, heading: _Heading, every_ms: int, seconds: float | No
             next_s = max(next_s + every_ms / 1e3, time.monotonic())
             if seconds is not None and next_s - begun_s > seconds:
                 return
-            time.sleep(next_s - time.monotonic())
+            time.sleep(max(next_s - time.monotonic(), 0.0))  # a slow device's cycle may be over it
     except KeyboardInterrupt:
         pass
     finally:

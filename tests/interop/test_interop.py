@@ -5,7 +5,6 @@ import ctypes
 import importlib.util
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 import interop_server
 import pytest
+from free_ports import free_ports
 from pymodbus.client import AsyncModbusTcpClient, ModbusTcpClient
 from wire_rig import REGISTERS, SETPOINT_ADDRESS, Fields, WireRig, all_good
 
@@ -23,6 +23,8 @@ from edgectl._kernel.quality import Quality, Reason
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import Pace
 from edgectl.site_model import load_site
+
+pytestmark = pytest.mark.wire
 
 PEERS = [
     "pymodbus",  # our plant's own, so it is always there
@@ -224,10 +226,7 @@ def test_mbpoll_reads_every_block_of_our_demo_devices() -> None:
     if shutil.which("mbpoll") is None:
         pytest.skip("INTEROPERABILITY NOT TESTED: there is no mbpoll (Debian package mbpoll)")
     shipped = load_site("demo")
-    holders = [socket.create_server(("127.0.0.1", 0)) for _ in shipped.devices]
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
+    ports = free_ports(len(shipped.devices))
     site = replace(
         shipped,
         devices=tuple(replace(d, port=p) for d, p in zip(shipped.devices, ports, strict=True)),

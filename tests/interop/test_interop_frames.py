@@ -13,6 +13,8 @@ from site_rig import ON_LINE, SiteRig, demo_with_a_line, served
 
 from edgectl.site_model import Site, load_site
 
+pytestmark = pytest.mark.wire
+
 PORTS = {
     "mbtcp": 502,
     "mbrtu": 1502,

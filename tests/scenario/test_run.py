@@ -12,6 +12,7 @@ from site_rig import demo_elsewhere
 
 from edgectl.plant.fault_server import FaultServer
 
+pytestmark = pytest.mark.untraced  # a process of its own: its lines are not collected
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
 
 
@@ -77,6 +78,7 @@ def test_a_broken_site_file_is_refused_before_any_device_is_contacted(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.alone
 def test_the_demo_holds_the_cap_and_loses_nothing_when_its_services_are_killed(
     environment: dict[str, str], site: Path, tmp_path: Path
 ) -> None:

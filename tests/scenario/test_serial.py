@@ -18,6 +18,8 @@ from edgectl.image import private_segment
 from edgectl.plant.rows import rows
 from edgectl.site_model import Line
 
+pytestmark = pytest.mark.wire
+
 PERIOD_NS = 100_000_000
 TIMEOUT_NS = 40_000_000
 ADDRESS, COUNT = 100, 4

@@ -18,6 +18,8 @@ from edgectl.errors import SegmentError
 from edgectl.image import SegmentReader, attach
 from edgectl.site_model import Site, compile_tables, load_site
 
+pytestmark = pytest.mark.wire
+
 WAIT_S = 12.0
 POWER = "active_power"
 NEIGHBOUR = "GRID-01"  # over TCP

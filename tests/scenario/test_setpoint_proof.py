@@ -19,6 +19,8 @@ from edgectl._kernel.journal import MailKind
 from edgectl.plant.fault_server import FaultServer
 from edgectl.profiles.numbers import version_key
 
+pytestmark = pytest.mark.wire
+
 METER_ADDRESS = BLOCKS[1]  # a register that stands for a meter of the feeder
 ASKED_W = 5000
 EFFECT_SCANS = 5

@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_ports
 
 from edgectl._kernel.journal import MailKind
 from edgectl.controller.runtime import RuntimeOptions
@@ -102,17 +102,6 @@ effect = {{ asset = "BESS-01", action = "zero" }}
 why = "I16"
 proof_test = "FAT-01"
 """
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports where nobody listens just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Rig:

@@ -27,6 +27,8 @@ from edgectl.image import private_segment
 from edgectl.plant.fault_server import Fault, FaultServer, Step
 from edgectl.plant.responder import ResponderProcess
 
+pytestmark = pytest.mark.wire
+
 NS_PER_S = 1e9
 PAST_TIMEOUT_S = 1.6 * TIMEOUT_NS / NS_PER_S
 GOOD = Step()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.alone
 QUANTILES = {"p50", "p99", "p999", "max"}
 
 

@@ -11,6 +11,7 @@ from edgectl.controller.runtime import Runtime, RuntimeOptions
 from edgectl.image import private_segment
 from edgectl.plant.responder import ResponderProcess
 
+pytestmark = pytest.mark.alone
 PERIOD_NS = 20_000_000
 
 

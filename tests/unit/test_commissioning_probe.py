@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from device_rig import HOST, holding_of, serial_line, serve
+from free_ports import free_ports
 
 from edgectl.cli import main as cli
 from edgectl.cli import probe as probe_verb
@@ -32,9 +33,8 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.profiles import Profile, load_profile, parse_profile
 from edgectl.site_model import Device, load_site
 
-pytestmark = (
-    pytest.mark.untraced
-)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+# Python that reads with pymodbus: nothing of ext/ is reached anew
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 
 TIMEOUT_MS = 150
 METER = "meter/socomec-diris-a14"
@@ -383,12 +383,7 @@ def test_every_device_of_the_demo_campus_is_what_its_site_file_says(
 ) -> None:
     """By identity where its profile has one, else as a candidate whose values are believable."""
     site = load_site("demo")
-    holders = [socket.socket() for _ in site.devices]
-    for each in holders:
-        each.bind((HOST, 0))
-    ports = [each.getsockname()[1] for each in holders]
-    for each in holders:
-        each.close()
+    ports = free_ports(len(site.devices))
     devices = [replace(d, port=port) for d, port in zip(site.devices, ports, strict=True)]
     site = replace(site, devices=tuple(devices))
     loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()

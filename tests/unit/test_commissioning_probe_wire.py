@@ -20,9 +20,8 @@ from edgectl.plant.fault_server import Fault as WireFault
 from edgectl.plant.fault_server import FaultServer, Step
 from edgectl.profiles import load_profile
 
-pytestmark = (
-    pytest.mark.untraced
-)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+# Python that reads with pymodbus: nothing of ext/ is reached anew
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 
 TIMEOUT_MS = 150
 

@@ -16,9 +16,8 @@ from edgectl.commissioning.sweep import HOSTS_MAX, Plan, parse_numbers, parse_ra
 from edgectl.plant.fault_server import Fault, FaultServer, Step
 from edgectl.profiles import Profile, load_profile
 
-pytestmark = (
-    pytest.mark.untraced
-)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+# Python that reads with pymodbus: nothing of ext/ is reached anew
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 
 METER = "meter/socomec-diris-a14"
 COMMON = {"Mn": "Acme", "Md": "Roof 30"}

@@ -5,10 +5,14 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from device_rig import HOST, holding_of, serve
+from rich.text import Text
 
 from edgectl.cli import main as cli
 from edgectl.cli import watch as watch_verb
@@ -20,9 +24,8 @@ from edgectl.profiles import load_profile
 from edgectl.site_model import load_site
 from edgectl.site_model.model import Line as SerialLine
 
-pytestmark = (
-    pytest.mark.untraced
-)  # Python that reads with pymodbus: nothing of ext/ is reached anew
+# Python that reads with pymodbus: nothing of ext/ is reached anew
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 
 METER = "meter/socomec-diris-a14"
 S_NS = 1_000_000_000
@@ -190,3 +193,20 @@ def test_what_is_not_there_is_refused_before_anyone_is_contacted(
 ) -> None:
     assert status_of(monkeypatch, *words) == 2
     assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_cycle_longer_than_its_period_is_followed_by_the_next_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cycles: list[int] = []
+    slept_s: list[float] = []
+    clock_s = count(0.0, 0.3)  # every look at it comes 0.3 s later than the one before
+    monkeypatch.setattr(
+        watch_verb, "time", SimpleNamespace(monotonic=lambda: next(clock_s), sleep=slept_s.append)
+    )
+    monkeypatch.setattr(watch_verb, "_line", lambda _: "line")
+    watcher: Any = SimpleNamespace(cycle=lambda: cycles.append(1))
+    heading: Any = SimpleNamespace(text=lambda _: Text("heading"))
+    watch_verb._run(watcher, heading, 40, 2.0)
+    assert len(cycles) > 1
+    assert set(slept_s) == {0.0}

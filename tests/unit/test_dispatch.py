@@ -331,3 +331,23 @@ def test_carbon_never_takes_what_is_kept_for_the_cap() -> None:
     assert site.setpoint_w(soc=0.7) == -50e3
     assert site.setpoint_w(soc=0.6) == 0.0
     assert site.setpoint_w(grid_w=1200e3) < -150e3, "the cap may take it down to the reserve"
+
+
+@pytest.mark.parametrize("lost", [{"pv_w": None}, {"grid_w": None}], ids=["sun", "grid"])
+def test_sun_is_not_held_back_on_a_reading_that_is_lost(lost: Fields) -> None:
+    site = Site(pvs=2)
+    site.scan(grid_w=-60e3, pv_w=-150e3)
+    held_w = list(site.pv_setpoints_w)
+    site.scan(**lost)
+    assert site.pv_setpoints_w == pytest.approx([held + 1e3 for held in held_w])
+
+
+def test_what_is_deferred_counts_as_nothing_while_it_cannot_be_read() -> None:
+    site = Site(flexible=FLEXIBLE)
+    permit = {"shed": 1, "refuse_shed": 0, "open_request": 0, "safe_state": 0, "tripped": 1}
+    everything = permit | {"first_out_row": -1}
+    site.scan(available_w=120e3, deferred_w=50e3, site=everything)
+    assert site.shed_w == pytest.approx(170e3)
+    other = Site(flexible=FLEXIBLE)
+    other.scan(available_w=120e3, deferred_w=None, site=everything)
+    assert other.shed_w == pytest.approx(120e3)

@@ -15,6 +15,8 @@ from edgectl.cli.bench_tables import blocks_of, bus_tables, kernel_tables
 from edgectl.plant._peers import Behaviour, floor_run
 from edgectl.plant.responder import Fault, ResponderProcess
 
+pytestmark = pytest.mark.wire
+
 PERIOD_NS = 20_000_000
 
 

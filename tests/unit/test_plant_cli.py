@@ -3,15 +3,16 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from free_ports import free_ports
 
 from edgectl.plant.start import parse_utc_ns
 
+pytestmark = pytest.mark.untraced  # a process of its own: its lines are not collected
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main", "plant"]
 
 
@@ -23,12 +24,10 @@ def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def free_site(root: Path, folder: Path) -> Path:
     """The demo with its ports moved to where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        base = probe.getsockname()[1] // 100 * 100
     text = (root / "edgectl" / "sites" / "demo.toml").read_text()
-    for port in range(15020, 15037):
-        text = text.replace(str(port), str(base - 15020 + port))
+    shipped = range(15020, 15037)
+    for port, free in zip(shipped, free_ports(len(shipped)), strict=True):
+        text = text.replace(str(port), str(free))
     path = folder / "moved.toml"
     path.write_text(text)
     return path

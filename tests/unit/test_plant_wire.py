@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from free_ports import free_ports
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.client.mixin import ModbusClientMixin
 
@@ -15,6 +16,8 @@ from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import CONVERSION, Pace
 from edgectl.profiles.model import Point
 from edgectl.site_model import Device, Site, load_site
+
+pytestmark = pytest.mark.wire
 
 START_UTC_NS = 1_690_000_000_000_000_000
 MS_NS = 1_000_000
@@ -32,12 +35,7 @@ class StandingPace(Pace):
 def site() -> Site:
     """The demo on ports that are free now."""
     shipped = load_site("demo")
-    holders = [socket.socket() for _ in shipped.devices]
-    for each in holders:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in holders]
-    for each in holders:
-        each.close()
+    ports = free_ports(len(shipped.devices))
     devices = tuple(
         replace(device, port=port) for device, port in zip(shipped.devices, ports, strict=True)
     )

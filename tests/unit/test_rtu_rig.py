@@ -11,7 +11,7 @@ from pymodbus.client import ModbusSerialClient
 from pymodbus.framer import FramerRTU
 from rtu_rig import NOISE, RtuSlave, Say, crc
 
-pytestmark = pytest.mark.untraced  # the rig of other tests
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]  # the rig of other tests
 QUIET_S = 0.15
 
 

@@ -217,6 +217,7 @@ Services(Settings("fake", Path(sys.argv[1]), mqtt_port=0)).run(threading.Event()
 """
 
 
+@pytest.mark.alone
 def test_killing_the_services_in_real_time_loses_no_scan(tmp_path: Path) -> None:
     data = tmp_path / "data"
     dice = random.Random(5)

@@ -18,15 +18,19 @@ def generated(module: str) -> Path:
     return PLACE / "c" / "ext" / f"{module.rpartition('.')[2]}.c"
 
 
-def translate(modules: Iterable[str]) -> None:
-    """Write the C of these modules with the directives that setup.py builds them with."""
+def translate(modules: Iterable[str], place: Path = PLACE / "c", **options: bool) -> None:
+    """Write the C of these modules with the directives that setup.py builds them with.
+
+    place    folder below which it is written
+    options  for cythonize, beside those of every build
+    """
     specification = importlib.util.spec_from_file_location("edgectl_setup", ROOT / "setup.py")
     assert specification is not None
     assert specification.loader is not None
     setup = importlib.util.module_from_spec(specification)
     with contextlib.chdir(ROOT):  # its paths start at the project's root
         specification.loader.exec_module(setup)
-        setup.translate(sorted(set(modules)), str((PLACE / "c").relative_to(ROOT)))
+        setup.translate(sorted(set(modules)), str(place.relative_to(ROOT)), **options)
 
 
 def sha256(path: Path) -> str:
