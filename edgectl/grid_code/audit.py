@@ -148,7 +148,7 @@ def _must_trip(
         if not points:
             why = f"model {trip.model} has no must-trip curve"
         elif len(points) != len(stages):
-            why = f"{len(points)} stages in the device, {len(stages)} in the code"
+            why = f"stages in the device: {len(points)}, in the code: {len(stages)}"
             points = ()
     for at, rule in enumerate(stages):
         yield _stage(rule, wanted.get(rule.setting), settings, points[at] if points else None, why)

@@ -257,7 +257,8 @@ def _built(file: CodeFile, category: str) -> Rules:
         ),
         values=tuple(
             ValueRule(
-                each.setting, each.meaning, each.unit, each.value, _pair(each.allowed), _origin(each)
+                each.setting, each.meaning, each.unit, each.value, _pair(each.allowed),
+                _origin(each),
             )
             for each in file.value
             if category in each.categories

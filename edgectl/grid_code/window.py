@@ -191,3 +191,13 @@ def default_stages(rules: Rules) -> tuple[Stage, ...]:
         Stage(each.setting, each.quantity, each.threshold, round(each.time_s * NS_PER_S))
         for each in rules.trips
     )
+
+
+def default_enter(rules: Rules) -> EnterLimits | None:
+    """Enter service at the defaults of a category; None where the code says nothing of it."""
+    values = {each.setting: each.value for each in rules.values}
+    names = ("ES_V_LOW", "ES_V_HIGH", "ES_F_LOW", "ES_F_HIGH", "ES_DELAY")
+    if any(name not in values for name in names):
+        return None
+    low, high, f_low, f_high, delay_s = (values[name] for name in names)
+    return EnterLimits(low, high, f_low, f_high, round(delay_s * NS_PER_S))

@@ -1,6 +1,6 @@
 """What a site file must not contain, beyond its form: names, units, relations, bounds."""
 
-from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE
+from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
 from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import unit_text
 from edgectl.site_model import bounds
@@ -22,6 +22,7 @@ def check_site(context: Context) -> None:
     for at, battery in enumerate(context.file.battery):
         _check_battery(context, at, battery)
     _check_site_commands(context)
+    _check_grid_code(context)
     _check_metered_once(context)
     _check_bounds(context)
 
@@ -246,6 +247,36 @@ def _check_site_commands(context: Context) -> None:
         context.need_command(("open_request", "command"), file.open_request.command, "bool")
     if file.local_reset is not None:
         context.need_point(("local_reset", "tag"), file.local_reset.tag, "bool")
+
+
+def _check_grid_code(context: Context) -> None:
+    """[grid_code]: devices that there are, and no setting prescribed twice."""
+    code = context.file.grid_code
+    if code is None:
+        return
+    known = {each.id for each in context.file.device} | context.broken
+    for at, device in enumerate(code.devices):
+        if device not in known:
+            context.add(
+                ("grid_code", "devices", at),
+                f"unknown device {device}",
+                "Its settings would never be looked at.",
+                did_you_mean(device, known),
+                RANK_REFERENCE,
+            )
+    settings = [each.setting for each in code.required]
+    for at, entry in enumerate(code.required):
+        twice = entry.setting in settings[:at]
+        if twice or (entry.value is None and entry.time_s is None):
+            context.add(
+                ("grid_code", "required", at, "setting"),
+                f"{entry.setting} is prescribed twice"
+                if twice
+                else f"{entry.setting} has neither value nor time_s",
+                "Nobody could tell what the device shall be set to.",
+                "Give each setting once, with what the grid operator prescribes.",
+                RANK_VALUE,
+            )
 
 
 def _check_metered_once(context: Context) -> None:
