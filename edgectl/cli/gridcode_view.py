@@ -34,14 +34,14 @@ def setting_text(value: float | None, unit: str, time_s: float | None) -> str:
 def allowed_text(
     allowed: tuple[float, float] | None, unit: str, allowed_s: tuple[float, float] | None
 ) -> str:
-    """0 to 0.88 pu, 21 to 50 s; one number where there is no choice."""
+    """0–0.88 pu  21–50 s; one number where there is no choice."""
     parts = []
     for pair, own in ((allowed, unit), (allowed_s, "s")):
         if pair is not None:
             low, high = pair
-            span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+            span = f"{low:g}" if low == high else f"{low:g}–{high:g}"
             parts.append(f"{span} {own}".rstrip())
-    return ", ".join(parts) or MISSING
+    return "  ".join(parts) or MISSING
 
 
 def verdict_text(finding: Finding) -> Text:
@@ -105,6 +105,8 @@ def conclusion(found: Sequence[Audited]) -> str:
     unread = sum(each.verdict == Verdict.UNREAD for each in every)
     changed = sum(each.verdict == Verdict.NOT_DEFAULT for each in every)
     silent = [each.device.id for each in found if each.settings is None]
+    if not every:
+        return f"nothing was read of {', '.join(silent)}"
     parts = [f"{len(every)} settings of {len(found) - len(silent)} devices: {bad} outside"]
     parts.append(f"{changed} within but not the default")
     parts.append(f"{unread} could not be read")
