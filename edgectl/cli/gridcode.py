@@ -133,6 +133,7 @@ def judge_(
     rules = site_rules(checked)
     stages: tuple[Stage, ...] = default_stages(rules)
     enter: EnterLimits | None = default_enter(rules)
+    notes: tuple[str, ...] = ()
     whose = f"the defaults of {rules.id}, category {rules.category}"
     if device is not None:
         (own,) = audited_devices(checked, [device])
@@ -143,12 +144,13 @@ def judge_(
             typer.echo(f"{device}: {why}\n  Without its settings nothing can be judged.", err=True)
             raise typer.Exit(2)
         stages, enter = audited.settings.stages(), audited.settings.enter_limits()
+        notes = audited.settings.idle()
         whose = f"what {device} is set to now"
     judged = judge(samples, stages, enter)
     if as_json:
-        print(json.dumps(view.judgement_json(judged, whose, samples)))
+        print(json.dumps(view.judgement_json(judged, whose, samples, notes)))
     else:
-        view.show_judgement(console(), judged, stages, whose, samples)
+        view.show_judgement(console(), judged, stages, whose, samples, notes)
     if judged.tripped:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from edgectl.grid_code.window import NS_PER_S, Judgement, Sample, Stage
 from edgectl.site_model import Site
 
 MISSING = "–"
+CATEGORY, MAY_TRIP = "CATEGORY", "-MAY"  # settings that are shown in a way of their own
 STYLES = {
     Verdict.OK: "green",
     Verdict.NOT_DEFAULT: "yellow",
@@ -44,14 +45,6 @@ def allowed_text(
     return "  ".join(parts) or MISSING
 
 
-def verdict_text(finding: Finding) -> Text:
-    """The verdict in its colour, and why where it is not plain."""
-    text = Text(finding.verdict.value, style=STYLES[finding.verdict])
-    if finding.reason:
-        text.append(f": {finding.reason}", style="default")
-    return text
-
-
 def show_audit(console: Console, rules: Rules, audited: Audited, scan_ns: int) -> None:
     """One device."""
     device, settings = audited.device, audited.settings
@@ -66,17 +59,23 @@ def show_audit(console: Console, rules: Rules, audited: Audited, scan_ns: int) -
     )
     made = table(["setting", "device", "required", "allowed", "verdict"])
     for each in audited.findings:
+        own = setting_text(each.value, each.unit, each.time_s)
         required = setting_text(each.required, each.unit, each.required_s)
-        if each.setting.partition("-")[2].startswith("MAY"):
-            required = f"≥ {required}" if required != MISSING else MISSING
+        if each.setting == CATEGORY:
+            own, required = settings.category or MISSING, f"≥ {rules.category}"
+        elif MAY_TRIP in each.setting and required != MISSING:
+            required = f"≥ {required}"
         made.add_row(
             each.setting,
-            setting_text(each.value, each.unit, each.time_s),
+            own,
             Text(required, style="cyan" if each.prescribed else ""),
             allowed_text(each.allowed, each.unit, each.allowed_s),
-            verdict_text(each),
+            Text(each.verdict.value, style=STYLES[each.verdict]),
         )
     console.print(made)
+    for each in audited.findings:
+        if each.reason:
+            console.print(f"  {each.setting}: {each.reason}")
     for note in settings.notes:
         console.print(f"  {note}")
     console.print(owner_text(audited.findings, scan_ns) + "\n")
@@ -107,7 +106,8 @@ def conclusion(found: Sequence[Audited]) -> str:
     silent = [each.device.id for each in found if each.settings is None]
     if not every:
         return f"nothing was read of {', '.join(silent)}"
-    parts = [f"{len(every)} settings of {len(found) - len(silent)} devices: {bad} outside"]
+    devices = len(found) - len(silent)
+    parts = [f"{len(every)} settings of {devices} device{'s' * (devices != 1)}: {bad} outside"]
     parts.append(f"{changed} within but not the default")
     parts.append(f"{unread} could not be read")
     text = ", ".join(parts)
@@ -251,9 +251,12 @@ def rules_json(rules: Rules) -> dict[str, Any]:
 
 def show_judgement(
     console: Console, judged: Judgement, stages: Sequence[Stage], whose: str,
-    samples: Sequence[Sample],
+    samples: Sequence[Sample], notes: Sequence[str],
 ) -> None:  # fmt: skip
-    """What should have happened, and how near each stage came."""
+    """What should have happened, and how near each stage came.
+
+    notes  what the device has that is not judged
+    """
     span_s = (samples[-1].time_ns - samples[0].time_ns) / NS_PER_S
     console.print(f"{len(samples)} samples over {span_s:g} s, by {whose}")
     made = table(["stage", "beyond", "for", "longest seen"])
@@ -267,6 +270,8 @@ def show_judgement(
             f"{judged.longest[each.name] / NS_PER_S:g} s",
         )
     console.print(made)
+    for note in notes:
+        console.print(f"  {note}")
     if not judged.tripped:
         console.print("It should have stayed: no stage ran out.")
     for moment in judged.moments:
@@ -277,15 +282,18 @@ def show_judgement(
             console.print(f"{at_s:g} s: it should have tripped by now, by {moment.what}")
     if judged.blind_ns:
         console.print(
-            f"{judged.blind_ns / NS_PER_S:g} s without a whole sample: over them this is a guess"
+            f"{judged.blind_ns / NS_PER_S:g} s without a whole sample: over it this is a guess"
         )
 
 
-def judgement_json(judged: Judgement, whose: str, samples: Sequence[Sample]) -> dict[str, Any]:
+def judgement_json(
+    judged: Judgement, whose: str, samples: Sequence[Sample], notes: Sequence[str]
+) -> dict[str, Any]:
     """What judge --json prints."""
     return {
         "samples": len(samples),
         "settings": whose,
+        "notes": list(notes),
         "should_have_tripped": judged.tripped,
         "moments": [
             {"time_s": each.time_ns / NS_PER_S, "what": each.what} for each in judged.moments

@@ -91,6 +91,7 @@ def faster_than(findings: Sequence[Finding], controller_s: float) -> list[Findin
         each
         for each in findings
         if each.what.endswith("shall trip")
+        and not each.reason  # a disabled function is no trip
         and (each.time_s if each.time_s is not None else math.inf) <= controller_s
     ]
 

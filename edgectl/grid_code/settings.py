@@ -97,6 +97,14 @@ class Settings:
             for at, point in enumerate(trip.curves.get("must_trip", ()), 1)
         )
 
+    def idle(self) -> tuple[str, ...]:
+        """Trip functions that are there and do not trip, as sentences."""
+        return tuple(
+            f"model {trip.model} is not enabled: no {quantity.replace('_', ' ')} stage is judged"
+            for quantity, trip in self.trips.items()
+            if not trip.enabled
+        )
+
     def enter_limits(self) -> EnterLimits | None:
         """What it waits for before it returns; None where it does not say."""
         names = ("ES_V_LOW", "ES_V_HIGH", "ES_F_LOW", "ES_F_HIGH", "ES_DELAY")

@@ -57,13 +57,18 @@ def site_rules(site: Site) -> Rules:
     return rules
 
 
-def _refused(site: Site, problem: str, remedy: str) -> SiteFileError:
+def _refused(
+    site: Site,
+    problem: str,
+    remedy: str,
+    because: str = "Without it nobody can say what an inverter shall be set to.",
+) -> SiteFileError:
     return SiteFileError(
         [
             Problem(
                 f"{site.path.name} [grid_code]",
                 problem,
-                "Without it nobody can say what an inverter shall be set to.",
+                because,
                 remedy,
                 RANK_REFERENCE,
             )
@@ -78,7 +83,8 @@ def audited_devices(site: Site, names: Sequence[str]) -> list[Device]:
     wanted = list(names) or list(code.devices if code else ())
     for name in wanted:
         if name not in known:
-            raise _refused(site, f"the site has no device {name}", did_you_mean(name, known))
+            remedy = did_you_mean(name, known)
+            raise _refused(site, f"the site has no device {name}", remedy, "Nothing was contacted.")
     return [site.device(name) for name in wanted]
 
 

@@ -135,6 +135,8 @@ def test_a_disabled_trip_function_is_outside_whatever_its_curve_says() -> None:
     findings = found(replace(settings, trips=trips))
     assert findings["OF1"].verdict == findings["OF2"].verdict == Verdict.OUTSIDE
     assert "never trips" in findings["OF1"].reason
+    fast = [each.setting for each in faster_than(tuple(findings.values()), 0.2)]
+    assert fast == ["OV2", "UF2"], "what never trips is nobody's fast trip"
 
 
 def test_a_device_of_a_lower_category_is_outside_and_of_a_higher_one_is_not() -> None:

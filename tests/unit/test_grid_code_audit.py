@@ -352,6 +352,7 @@ def test_a_recorded_event_is_judged_by_what_the_device_is_set_to(
     assert wrong.status == 1
     assert wrong.json["moments"] == [{"time_s": 3.0, "what": "UV1"}]
     assert wrong.json["longest_s"]["UV1"] == 4.9
+    assert wrong.json["notes"] == ["model 710 is not enabled: no over frequency stage is judged"]
     default = shell("gridcode", "judge", str(file), str(path), "--json").json
     assert default["settings"] == "the defaults of ieee-1547-2018, category III"
 
