@@ -21,6 +21,7 @@ from edgectl._kernel.quality import Quality
 from edgectl.controller.ports import SerialPorts
 from edgectl.image import private_segment
 from edgectl.image.mailbox import post
+from edgectl.plant.der_settings import DerSetting
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import Pace, WireDevice, slot_words
 from edgectl.site_model import Site, compile_tables
@@ -105,13 +106,19 @@ class Served:
 
 @contextmanager
 def served(
-    site: Site, devices: tuple[str, ...] | None = None, *, standing: bool = True
+    site: Site,
+    devices: tuple[str, ...] | None = None,
+    *,
+    standing: bool = True,
+    der_settings: tuple[DerSetting, ...] = (),
 ) -> Iterator[Served]:
     """Serve a site's simulated devices.
 
-    standing  time does not move, so that what is read can be compared
+    standing      time does not move, so that what is read can be compared
+    der_settings  of converters, where not the defaults
     """
-    host = WireHost(site, HostOptions(devices=devices, start_utc_ns=START_UTC_NS))
+    options = HostOptions(devices=devices, start_utc_ns=START_UTC_NS, der_settings=der_settings)
+    host = WireHost(site, options)
     if standing:
         host.pace.__class__ = StandingPace
     loop = asyncio.new_event_loop()

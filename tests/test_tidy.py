@@ -29,13 +29,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "profiles": BASE,
     "site_model": BASE | {"profiles"},
     "commissioning": BASE | {"profiles", "site_model"},
+    "grid_code": BASE | {"profiles", "site_model", "commissioning"},
     "image": BASE | {"profiles", "site_model"},
     "ledger": TABLES,
     "mqtt": TABLES | {"ledger"},
     "controller": TABLES | {"ledger", "mqtt"},
     "services": TABLES | {"ledger", "mqtt"},
     "plant": TABLES,
-    "cli": TABLES | {"ledger", "mqtt", "controller", "services", "plant", "commissioning"},
+    "cli": TABLES
+    | {"ledger", "mqtt", "controller", "services", "plant", "commissioning"}
+    | {"grid_code"},
 }
 
 # Units that exist only outside: in profiles, in the site file, in what people read.

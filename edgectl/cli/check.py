@@ -12,6 +12,7 @@ from rich.text import Text
 from edgectl.cli.check_advice import advice
 from edgectl.cli.page import STYLES, console, plain_table
 from edgectl.errors import FileError
+from edgectl.grid_code.site import site_rules
 from edgectl.profiles import Profile
 from edgectl.profiles.units import KELVIN_OF_0_DEGC, unit_text
 from edgectl.site_model import Cause, Interlock, KernelTables, Site, compile_tables
@@ -47,6 +48,8 @@ def check(
     """
     try:
         checked = load_site(site)
+        if checked.grid_code is not None:
+            site_rules(checked)
     except FileError as error:
         if not json:
             raise

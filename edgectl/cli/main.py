@@ -19,6 +19,7 @@ VERBS = {
     "probe": "Ask one device who it is and what it says.",
     "scan": "Find who answers Modbus in a range of addresses.",
     "watch": "Read one device over and over.",
+    "gridcode": "Compare inverters' trip settings with IEEE 1547.",
     "commission": "Find wiring, scale and sign faults by physics.",
     "stoptest": "Prove how fast a battery stops by itself.",
     "run": "Run the control loop for one site until stopped.",

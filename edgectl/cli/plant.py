@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from edgectl.plant.campus import SCENARIOS
+from edgectl.plant.der_settings import parse_der_setting
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.start import parse_utc_ns
 from edgectl.plant.wiring import KINDS, Wiring, parse_wiring_fault
@@ -50,6 +51,13 @@ def plant(
         list[str] | None,
         typer.Option(help=f"DEVICE=KIND, may be repeated; KIND: {', '.join(KINDS)}:OTHER."),
     ] = None,
+    der_setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="DEVICE=SETTING:VALUE[:SECONDS], may be repeated: a converter set otherwise than "
+            "the IEEE 1547 defaults, as in PCS-01=UV1:0.70:2.0."
+        ),
+    ] = None,
 ) -> None:
     """Serve the simulated devices of SITE until stopped."""
     options = HostOptions(
@@ -59,6 +67,7 @@ def plant(
         scenario=_known(scenario),
         start_utc_ns=None if start is None else _moment(start),
         wiring=Wiring(tuple(map(parse_wiring_fault, wiring_fault or []))),
+        der_settings=tuple(map(parse_der_setting, der_setting or [])),
     )
     host = WireHost(load_site(site), options)
     asyncio.run(_serve(host))

@@ -8,6 +8,7 @@ from edgectl.errors import PlantError
 from edgectl.plant.boundary import Boundary
 from edgectl.plant.campus import build_plant
 from edgectl.plant.commands import Commands
+from edgectl.plant.der_settings import FIRST, DerSetting, check_der_settings
 from edgectl.plant.registers import device_slots
 from edgectl.plant.roles import campus_of, site_roles
 from edgectl.plant.start import demo_start_utc_ns
@@ -27,6 +28,7 @@ class HostOptions:
     scenario       "demo" or "steady"
     start_utc_ns   None: the hour the demonstration picks
     wiring         faults of the devices' connections
+    der_settings   converters' settings that are not the defaults
     """
 
     data: Path | None = None
@@ -35,6 +37,7 @@ class HostOptions:
     scenario: str = "demo"
     start_utc_ns: int | None = None
     wiring: Wiring = SOUND
+    der_settings: tuple[DerSetting, ...] = ()
 
 
 def demo_start(site: Site, data: Path | None) -> int:
@@ -69,6 +72,7 @@ class WireHost:
         self.pace = Pace(self.plant, boundary, self.start_utc_ns)
         roles = site_roles(site)
         options.wiring.check(roles)
+        check_der_settings(options.der_settings, _with_settings(site))
         self.devices = [
             WireDevice(
                 device_slots(
@@ -80,6 +84,7 @@ class WireHost:
                 ),
                 self.plant,
                 self.commands,
+                [own for own in options.der_settings if own.device == each.id],
             )
             for each in _wanted(site, options.devices)
         ]
@@ -92,6 +97,15 @@ class WireHost:
     def wire(self) -> WirePlant:
         """The servers, for the running asyncio loop."""
         return WirePlant(self.devices, self.pace)
+
+
+def _with_settings(site: Site) -> list[str]:
+    """Ids of the devices whose SunSpec chain ends in the models of their settings."""
+    return [
+        each.id
+        for each in site.devices
+        if any(probe.alternatives[0][0] == FIRST for probe in each.profile.probes)
+    ]
 
 
 def _wanted(site: Site, ids: tuple[str, ...] | None) -> list[Device]:

@@ -7,7 +7,7 @@ edgectl's decoder meets words it had no part in making.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,6 +20,7 @@ from edgectl.errors import PlantError
 from edgectl.plant._physics import Plant
 from edgectl.plant.boundary import MINUTE_NS, Boundary
 from edgectl.plant.commands import Commands
+from edgectl.plant.der_settings import DerSetting
 from edgectl.plant.registers import DeviceSlots, Slot
 from edgectl.plant.serial_line import SerialLine
 from edgectl.plant.sunspec import background
@@ -70,8 +71,15 @@ class _Reading:
 class WireDevice:
     """One device behind its server: registers on demand, writes into the physics."""
 
-    def __init__(self, device_slots: DeviceSlots, plant: Plant, commands: Commands) -> None:
+    def __init__(
+        self,
+        device_slots: DeviceSlots,
+        plant: Plant,
+        commands: Commands,
+        der_settings: Sequence[DerSetting] = (),
+    ) -> None:
         self.device = device_slots.device
+        self._der_settings = der_settings
         self.slots = device_slots
         self._plant = plant
         self._commands = commands
@@ -96,7 +104,7 @@ class WireDevice:
                 words |= {command.address + at: 0 for at in range(command.count)} | words
         bits = function <= 2
         if function == 3:
-            words = background(self.slots.fixed, self.device.id) | words
+            words = background(self.slots.fixed, self.device.id, self._der_settings) | words
         if not words and bits:
             return [SimData(EMPTY_ADDRESS, values=False, datatype=DataType.BITS)]
         if not words:

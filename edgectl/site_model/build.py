@@ -10,6 +10,7 @@ from edgectl.site_model.model import (
     Device,
     Flexible,
     Grid,
+    GridCode,
     Heartbeat,
     Interlock,
     Line,
@@ -78,6 +79,7 @@ def build_site(
         ),
         interlocks=interlocks,
         mqtt=Mqtt(**file.mqtt.model_dump()),
+        grid_code=_grid_code(file),
     )
 
 
@@ -127,3 +129,17 @@ def _flexible(file: SiteFile) -> Flexible | None:
     fields["hold_ns"] = fields.pop("hold_ms") * NS_PER_MS
     fields["tiers_ratio"] = tuple(fields["tiers_ratio"])
     return Flexible(**fields)
+
+
+def _grid_code(file: SiteFile) -> GridCode | None:
+    """Audited are the devices it names, else every battery's and PV block's own."""
+    if file.grid_code is None:
+        return None
+    tags = [each.command for each in file.battery] + [each.power for each in file.pv]
+    own = dict.fromkeys(tag.partition(".")[0] for tag in tags)
+    return GridCode(
+        file.grid_code.standard,
+        file.grid_code.category,
+        tuple(file.grid_code.devices or own),
+        tuple((each.setting, each.value, each.time_s) for each in file.grid_code.required),
+    )

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE
+from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
 from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import unit_text
 from edgectl.site_model import bounds
@@ -25,6 +25,7 @@ def check_site(context: Context) -> None:
         _check_battery(context, at, battery)
     _check_site_commands(context)
     _check_heartbeats(context)
+    _check_grid_code(context)
     _check_metered_once(context)
     _check_bounds(context)
 
@@ -277,6 +278,36 @@ def _check_heartbeats(context: Context) -> None:
                 "Two counts would be written over each other.",
                 "Remove one.",
                 RANK_REFERENCE,
+            )
+
+
+def _check_grid_code(context: Context) -> None:
+    """[grid_code]: devices that there are, and no setting prescribed twice."""
+    code = context.file.grid_code
+    if code is None:
+        return
+    known = {each.id for each in context.file.device} | context.broken
+    for at, device in enumerate(code.devices):
+        if device not in known:
+            context.add(
+                ("grid_code", "devices", at),
+                f"unknown device {device}",
+                "Its settings would never be looked at.",
+                did_you_mean(device, known),
+                RANK_REFERENCE,
+            )
+    settings = [each.setting for each in code.required]
+    for at, entry in enumerate(code.required):
+        twice = entry.setting in settings[:at]
+        if twice or (entry.value is None and entry.time_s is None):
+            context.add(
+                ("grid_code", "required", at, "setting"),
+                f"{entry.setting} is prescribed twice"
+                if twice
+                else f"{entry.setting} has neither value nor time_s",
+                "Nobody could tell what the device shall be set to.",
+                "Give each setting once, with what the grid operator prescribes.",
+                RANK_VALUE,
             )
 
 

@@ -231,6 +231,20 @@ class Interlock:
 
 
 @dataclass(frozen=True, slots=True)
+class GridCode:
+    """What the inverters shall be set to.
+
+    devices   ids of those that are audited
+    required  setting, its value and its time where the grid operator prescribes them
+    """
+
+    standard: str
+    category: str
+    devices: tuple[str, ...]
+    required: tuple[tuple[str, float | None, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mqtt:
     """Where services publish."""
 
@@ -272,6 +286,7 @@ class Site:
     heartbeats: tuple[Heartbeat, ...]
     interlocks: tuple[Interlock, ...]
     mqtt: Mqtt
+    grid_code: GridCode | None
 
     @property
     def links(self) -> dict[str, tuple[Device, ...]]:

@@ -361,6 +361,40 @@ class LocalResetSection(Section):
     )
 
 
+class RequiredSetting(Section):
+    """[[grid_code.required]]: what the grid operator prescribes in place of a default."""
+
+    setting: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,31}$")] = Field(
+        description="The name it has in the grid code.", examples=["UV1"]
+    )
+    value: Annotated[float, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="Threshold or value, per unit, Hz or s; the default when absent."
+    )
+    time_s: Annotated[float, Field(ge=0, le=86_400)] | None = Field(
+        default=None, description="Time of a trip; the default when absent."
+    )
+
+
+class GridCodeSection(Section):
+    """[grid_code]: what the inverters shall be set to; edgectl compares and never sets."""
+
+    standard: Text = Field(
+        description="The grid code: a shipped one, or a path ending in .toml beside this file.",
+        examples=["ieee-1547-2018"],
+    )
+    category: Text = Field(
+        description="Abnormal operating performance category that the grid operator asks for.",
+        examples=["III"],
+    )
+    devices: list[Id] = Field(
+        default=[],
+        description="The inverters to audit; those of every battery and PV block when absent.",
+    )
+    required: list[RequiredSetting] = Field(
+        default=[], description="What the grid operator prescribes in place of defaults."
+    )
+
+
 class MqttSection(Section):
     """[mqtt]: where services publish."""
 
@@ -411,6 +445,9 @@ class SiteFile(Section):
     )
     heartbeat: list[HeartbeatEntry] = Field(
         default=[], description="Counters that devices watch us by."
+    )
+    grid_code: GridCodeSection | None = Field(
+        default=None, description="What the inverters shall be set to."
     )
     interlock: list[InterlockEntry] = Field(
         min_length=1, description="A controller without interlocks is not run."

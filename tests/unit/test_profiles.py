@@ -93,8 +93,9 @@ def test_sunspec_identity_is_the_chain_that_the_models_make() -> None:
     starts = chain()
     wanted = [(SUNSPEC_BASE, (0x5375, 0x6E53))]
     wanted += [(starts[n], (n, model(n)[1] - 2)) for n in SUNSPEC_CHAIN]
-    wanted += [(starts[0], (0xFFFF, 0))]
+    wanted += [(starts[0], (703, model(703)[1] - 2))]
     probes = load_profile(SUNSPEC).probes
+    assert probes[-1].alternatives[1:] == ((0xFFFF, 0),), "or it ends there"
     assert [(probe.address, probe.alternatives[0]) for probe in probes] == wanted
 
 
