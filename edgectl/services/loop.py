@@ -20,6 +20,7 @@ from edgectl.image import SegmentReader, attach, segment_path
 from edgectl.image.reader import read_head
 from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
+from edgectl.services.health import HealthPoster
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
 
@@ -58,6 +59,7 @@ class Services:
         self.settings = settings
         self._log = log or structlog.get_logger()
         self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
+        self._health = HealthPoster(settings.site)
         self._publisher: Publisher | None = None
         self._carbon = (
             CarbonPoster(
@@ -100,8 +102,10 @@ class Services:
         caught_up = self._ledger.pump()
         if run.mqtt is not None:
             run.mqtt.pump()
-        if self._carbon is not None and not over:
-            self._carbon.poll()
+        if not over:
+            self._health.poll(ledger_fails=self._ledger.failing_since_s is not None)
+            if self._carbon is not None:
+                self._carbon.poll()
         if over and self._may_leave(run, caught_up):
             self._leave(run)
         return not caught_up and self._ledger.failing_since_s is None
