@@ -66,6 +66,9 @@ class Event(StrEnum):
     HIDDEN_OFF = "hidden_off"
 
 
+# What no one needs to be told of as it happens; it stands in the history.
+SILENT = (Event.SUPPRESSED, Event.UNSUPPRESSED, Event.HIDDEN_ON, Event.HIDDEN_OFF)
+
 N, U, A, R, LU, LA = list(State)[:6]
 TABLE: dict[State, tuple[State, State, State]] = {
     #    clear  held  active

@@ -26,6 +26,7 @@ from edgectl.alarms import (
     rows_of,
 )
 from edgectl.alarms.desk import answer_waiting, carry_out
+from edgectl.alarms.machine import SILENT
 from edgectl.alarms.sources import Array
 from edgectl.errors import AlarmError, SegmentError
 from edgectl.events import EVENTS, emit
@@ -287,6 +288,8 @@ class AlarmFeed:
 
     def _say(self, book: Book, happened: Sequence[Happening]) -> None:
         for each in happened:
+            if each.event in SILENT:
+                continue
             spec = book.specs.get(each.alarm_id)
             known = {
                 "alarm": each.alarm_id, "site": self.site, "scan": each.at.scan,
