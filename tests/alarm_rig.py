@@ -111,10 +111,12 @@ class Rig:
 
     def run(self, seconds: float, health: Health | None = None, step: int = 1) -> None:
         """Scans, each taken as it comes, or `step` of them at a time."""
-        scans = round(seconds * SECOND_NS / PERIOD_NS)
-        for _ in range(max(1, scans // step)):
-            self.plant.run(min(step, scans))
+        left = max(1, round(seconds * SECOND_NS / PERIOD_NS))
+        while left:
+            taken = min(step, left)
+            self.plant.run(taken)
             self.feed.pump(health or Health())
+            left -= taken
 
     def settle(self) -> None:
         """Past the start, with every row clear and nothing to say."""

@@ -1,0 +1,396 @@
+"""Alarms from a controller's records, through kills, gaps and floods."""
+
+from pathlib import Path
+
+import pytest
+from alarm_rig import CLEAR, LATCHED, ROWS, SECOND_NS, SETTLED_S, TRIPPED, Plant, Rig
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgectl.alarms import AlarmCommand, AlarmStore, Health
+from edgectl.alarms.desk import request
+from edgectl.alarms.machine import Action, State
+from edgectl.alarms.sources import ROW_BYPASSED, ROW_DISCREPANCY, ROW_UNDER_TEST
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    made = Rig(tmp_path / "data")
+    made.settle()
+    made.log.events.clear()
+    return made
+
+
+def annunciated(rig: Rig) -> list[str]:
+    return [fields["alarm"] for name, fields in rig.log.events if name == "alarm.annunciated"]
+
+
+def command(alarm_id: str, action: Action = Action.ACK, **fields: object) -> AlarmCommand:
+    return AlarmCommand.model_validate(
+        {"id": alarm_id, "action": action, "by": "op", "reason": "at work"} | fields
+    )
+
+
+def test_a_quiet_plant_has_no_alarm(rig: Rig) -> None:
+    assert rig.asking() == set()
+    assert annunciated(rig) == []
+    assert len(rig.book.states) > len(ROWS)
+
+
+def test_a_row_that_trips_latches_and_is_reset_goes_the_whole_way(rig: Rig) -> None:
+    rig.plant.fields["first_out_row"] = 1
+    rig.plant.set("IL-TEMP", TRIPPED)
+    rig.run(0.1)
+    assert rig.shown("IL-TEMP") is State.UNACKNOWLEDGED
+    assert rig.state("IL-TEMP").first_out
+    rig.plant.set("IL-TEMP", LATCHED)
+    rig.run(0.1)
+    assert rig.shown("IL-TEMP") is State.LATCHED_UNACKNOWLEDGED
+    assert rig.feed.ask(command("IL-TEMP")) == ""
+    assert rig.shown("IL-TEMP") is State.LATCHED_ACKNOWLEDGED
+    rig.plant.set("IL-TEMP", CLEAR)
+    rig.run(0.1)
+    assert rig.shown("IL-TEMP") is State.NORMAL
+    assert not rig.state("IL-TEMP").first_out
+    assert annunciated(rig) == ["IL-TEMP"]
+    store = rig.feed._store
+    assert store is not None
+    assert [each.event for each in store.history("IL-TEMP", 4)] == [
+        "returned", "acknowledged", "latched", "annunciated",
+    ]  # fmt: skip
+    (line, *_) = store.history("IL-TEMP", 1)
+    assert line.at.scan == rig.plant.seq
+    assert line.at.time_ns == rig.plant.now_ns - 100_000_000
+
+
+def test_a_pending_row_is_no_alarm_yet(rig: Rig) -> None:
+    rig.plant.set("IL-TEMP", 1)
+    rig.run(5.0)
+    assert rig.asking() == set()
+
+
+def test_rows_that_start_tripped_are_silent_for_30_s_and_then_heard(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    for row in ("IL-ESTOP", "IL-SOC", "IL-TEMP"):
+        rig.plant.set(row, TRIPPED)
+    rig.run(5.0)
+    assert rig.shown("IL-ESTOP") is State.SUPPRESSED
+    assert rig.state("IL-ESTOP").suppressed_by == "starting"
+    rig.plant.set("IL-SOC", CLEAR)
+    rig.run(1.0)
+    rig.plant.set("IL-SOC", TRIPPED)
+    rig.run(0.1)
+    assert annunciated(rig) == ["IL-SOC"], "it was clear and trips anew: heard at once"
+    rig.plant.set("IL-TEMP", LATCHED)
+    rig.run(SETTLED_S - 7)
+    assert annunciated(rig) == ["IL-SOC"]
+    rig.run(2.0)
+    assert sorted(annunciated(rig)) == ["IL-ESTOP", "IL-SOC", "IL-TEMP"]
+    assert rig.shown("IL-TEMP") is State.LATCHED_UNACKNOWLEDGED
+
+
+def test_a_lost_device_is_one_alarm_and_the_critical_row(rig: Rig) -> None:
+    rig.plant.silent = {"BMS-01", "PCS-01"}
+    for row in ("IL-ESTOP", "IL-TEMP", "IL-SOC", "IL-MIX"):
+        rig.plant.set(row, TRIPPED)
+    rig.run(3.0)
+    assert rig.asking() == {"BMS-01.COMM", "PCS-01.COMM", "IL-ESTOP", "IL-MIX"}
+    assert rig.state("IL-TEMP").suppressed_by == "device silent"
+    assert rig.book.specs["BMS-01.COMM"].priority == "high", "as urgent as what it hides"
+    assert rig.book.specs["GRID-01.COMM"].priority == "medium"
+    rig.plant.silent = set()
+    rig.run(9.0)
+    assert rig.shown("BMS-01.COMM") is State.UNACKNOWLEDGED, "its off-delay is 10 s"
+    rig.plant.set("IL-TEMP", LATCHED)
+    rig.plant.set("IL-SOC", CLEAR)
+    rig.run(25.0)
+    assert rig.shown("BMS-01.COMM") is State.RETURNED
+    assert rig.shown("IL-SOC") is State.NORMAL, "it came and went with the device"
+    assert rig.shown("IL-TEMP") is State.LATCHED_UNACKNOWLEDGED, "it waits for its reset"
+
+
+def test_a_silence_shorter_than_the_on_delay_is_no_alarm(rig: Rig) -> None:
+    rig.plant.silent = {"BMS-01"}
+    rig.run(1.9)
+    rig.plant.silent = set()
+    rig.run(1.0)
+    assert annunciated(rig) == []
+
+
+def test_flags_of_a_row_are_alarms_and_a_test_hides_its_own_trip(rig: Rig) -> None:
+    rig.plant.set("IL-TEMP", ROW_BYPASSED)
+    rig.plant.set("IL-ESTOP", ROW_DISCREPANCY)
+    rig.run(6.0)
+    assert rig.asking() == {"IL-TEMP.BYPASS", "IL-ESTOP.DISCREPANCY"}
+    rig.plant.set("IL-ESTOP", ROW_UNDER_TEST | TRIPPED)
+    rig.plant.set("IL-TEMP", CLEAR)
+    rig.plant.fields["armed"] = 0
+    rig.run(90.0, step=10)
+    assert rig.state("IL-ESTOP").suppressed_by == "under test"
+    assert rig.state("SYS.DISARMED").suppressed_by == "maintenance"
+    assert "SYS.MAINTENANCE" in rig.asking()
+    rig.plant.set("IL-ESTOP", CLEAR)
+    rig.run(61.0, step=10)
+    assert rig.shown("SYS.DISARMED") is State.UNACKNOWLEDGED, "it was forgotten to arm again"
+    assert "IL-ESTOP" not in annunciated(rig)
+
+
+@pytest.mark.parametrize(
+    ("fields", "on_delay_s", "alarm_id"),
+    [
+        ({"safe_state": 1}, 0, "SYS.SAFE"),
+        ({"armed": 0}, 60, "SYS.DISARMED"),
+        ({"carbon_default": 1}, 60, "SYS.CARBON"),
+        ({"balance_error_mj": 1}, 0, "SYS.BALANCE"),
+        ({"balance_error_ug": -3}, 0, "SYS.BALANCE"),
+        ({"overruns": 3}, 0, "SYS.OVERRUN"),
+    ],
+)
+def test_every_field_of_the_head_that_matters_makes_its_alarm(
+    rig: Rig, fields: dict[str, int], on_delay_s: float, alarm_id: str
+) -> None:
+    rig.plant.fields |= fields
+    if on_delay_s:
+        rig.run(on_delay_s - 0.1, step=5)
+        assert rig.asking() == set()
+    rig.run(1.0)
+    assert rig.asking() == {alarm_id}
+
+
+def test_two_overruns_in_60_s_are_no_alarm_and_one_clears_when_they_are_old(rig: Rig) -> None:
+    for total in (1, 2):
+        rig.plant.fields["overruns"] = total
+        rig.run(20.0, step=10)
+    assert rig.asking() == set()
+    rig.run(45.0, step=10)
+    rig.plant.fields["overruns"] = 6
+    rig.run(1.0)
+    assert rig.shown("SYS.OVERRUN") is State.UNACKNOWLEDGED
+    rig.run(57.0, step=10)
+    assert rig.shown("SYS.OVERRUN") is State.UNACKNOWLEDGED
+    rig.run(4.0)
+    assert rig.shown("SYS.OVERRUN") is State.RETURNED
+
+
+@pytest.mark.parametrize(
+    ("health", "seconds", "alarm_id"),
+    [
+        (Health(ledger_failing=True), 2.5, "SYS.LEDGER"),
+        (Health(broker_away=True), 61.0, "SYS.BROKER"),
+        (Health(behind_scans=700), 6.0, "SYS.BEHIND"),
+    ],
+)
+def test_what_the_services_know_of_themselves_makes_its_alarm(
+    rig: Rig, health: Health, seconds: float, alarm_id: str
+) -> None:
+    rig.run(seconds, health)
+    assert rig.asking() == {alarm_id}
+    rig.run(15.0, Health(behind_scans=300))
+    assert (rig.shown(alarm_id) is State.UNACKNOWLEDGED) == (alarm_id == "SYS.BEHIND"), "deadband"
+    rig.run(1.0, Health(behind_scans=100))
+    assert rig.shown(alarm_id) is State.RETURNED
+
+
+def test_a_controller_that_vanishes_is_an_alarm_though_no_scan_tells_it(rig: Rig) -> None:
+    rig.feed.pump(Health(controller_gone=True))
+    assert rig.asking() == {"SYS.CONTROLLER"}
+    assert rig.book.specs["SYS.CONTROLLER"].priority == "critical"
+    rig.feed.detach()
+    following = Rig(rig.directory.parent / "unused", Plant())
+    rig.plant = following.plant
+    rig.feed.attach(rig.reader())
+    rig.run(0.2)
+    assert rig.shown("SYS.CONTROLLER") is State.RETURNED
+
+
+@pytest.mark.parametrize(
+    ("link", "alarm_id"), [("refused", "BMS-01.IDENTITY"), ("write_failures", "BMS-01.WRITE")]
+)
+def test_what_only_the_bus_knows_makes_its_alarm(rig: Rig, link: str, alarm_id: str) -> None:
+    rig.plant.links[link] = 1
+    rig.run(0.1)
+    assert alarm_id in rig.asking()
+    assert "IL-TEMP" not in rig.asking()
+
+
+def test_the_alarms_are_those_of_the_records_whoever_was_killed_when(tmp_path: Path) -> None:
+    """The same ten minutes, taken scan by scan, in gulps, and through thirty kills."""
+    books = []
+    for name, step, kill_every in (("one", 1, 0), ("gulps", 37, 0), ("killed", 7, 3)):
+        rig = Rig(tmp_path / name)
+        turns = 0
+        for scene in range(120):
+            rig.plant.set("IL-TEMP", (CLEAR, TRIPPED, LATCHED, CLEAR)[scene % 4])
+            rig.plant.set("IL-SOC", TRIPPED if scene % 7 < 2 else CLEAR)
+            rig.plant.set("IL-ESTOP", TRIPPED if scene < 20 or scene > 110 else CLEAR)
+            rig.plant.silent = {"PCS-01"} if 30 <= scene % 60 < 34 else set()
+            rig.plant.fields["first_out_row"] = 1 if scene % 4 else -1
+            for at in range(0, 50, step):
+                rig.plant.run(min(step, 50 - at))
+                if kill_every and turns % kill_every == 0:
+                    rig.killed()
+                rig.feed.pump(Health())
+                turns += 1
+        rig.feed.detach()
+        offset_ns = rig.plant.start_ns
+        history = [
+            (each.alarm_id, each.event, each.before, each.after, each.at.time_ns - offset_ns)
+            for each in AlarmStore.reader("fake", tmp_path / name).history(None, 10_000)
+            if each.event not in ("flood_started", "flood_ended")
+        ]
+        counts = {each: state.annunciations for each, state in rig.book.states.items()}
+        shown = {each: state.shown for each, state in rig.book.states.items()}
+        books.append((sorted(history), counts, shown))
+    assert books[0][0] == books[1][0]
+    assert books[0] == books[1] == books[2]
+    assert books[0][1]["IL-TEMP"] == 30
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 30), st.booleans()), max_size=12))
+def test_no_kill_loses_an_unacknowledged_alarm(
+    tmp_path_factory: pytest.TempPathFactory, scenes: list[tuple[int, int, bool]]
+) -> None:
+    rig = Rig(tmp_path_factory.mktemp("alarms"))
+    rig.settle()
+    tripped_before, trips = False, 0
+    for status, scans, kill in scenes:
+        rig.plant.set("IL-IMPORT", status)
+        rig.plant.run(scans)
+        trips += status == TRIPPED and not tripped_before
+        tripped_before = status == TRIPPED
+        if kill:
+            rig.killed()
+    rig.feed.pump(Health())
+    held_first = next((status for status, _, _ in scenes if status >= TRIPPED), 0) == LATCHED
+    assert rig.state("IL-IMPORT").owed == bool(trips or held_first)
+    if not held_first:
+        assert rig.state("IL-IMPORT").annunciations >= trips
+
+
+def test_what_the_ring_lost_is_an_alarm_of_its_own(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, Plant(slots=100))
+    rig.run(1.0)
+    rig.plant.run(500)
+    rig.feed.pump(Health())
+    assert "SYS.GAP" in rig.asking()
+    (lost,) = [fields for name, fields in rig.log.events if name == "alarms.gap_found"]
+    assert lost["scans_lost"] == 500 - 99
+
+
+def test_a_shelf_outlives_the_services_and_the_controller_and_expires_in_their_absence(
+    rig: Rig,
+) -> None:
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.run(0.1)
+    assert rig.feed.ask(command("IL-IMPORT", Action.SHELVE, minutes=10)) == ""
+    rig.killed()
+    rig.run(300.0, step=500)
+    assert rig.shown("IL-IMPORT") is State.SHELVED
+    rig.feed.detach()
+    rig.late_ns = 299 * SECOND_NS
+    rig.feed.idle()
+    assert rig.shown("IL-IMPORT") is State.SHELVED, "no controller is read, and time goes on"
+    rig.late_ns = 302 * SECOND_NS
+    rig.feed.idle()
+    assert rig.shown("IL-IMPORT") is State.UNACKNOWLEDGED
+    assert rig.state("IL-IMPORT").annunciations == 2
+
+
+def test_an_alarm_that_the_site_no_longer_has_goes_once_it_is_acknowledged(rig: Rig) -> None:
+    rig.plant.set("IL-TEMP", TRIPPED)
+    rig.run(0.1)
+    rig.feed.detach()
+    old = rig.plant
+    site = {**dict(rig.reader().directory)}
+    site["interlocks"] = [row for row in site["interlocks"] if row["id"] != "IL-TEMP"]
+    rig.plant = Plant(site=site)
+    rig.plant.interlocks = [CLEAR] * 4
+    rig.feed.attach(rig.reader())
+    rig.run(0.1)
+    assert rig.shown("IL-TEMP") is State.RETURNED
+    assert "IL-TEMP.BYPASS" not in rig.book.states
+    rig.feed.ask(command("IL-TEMP"))
+    rig.killed()
+    rig.run(0.1)
+    assert "IL-TEMP" not in rig.book.states
+    assert ("alarm.retired", {"alarm": "IL-TEMP", "before": "normal"}) in rig.log.events
+    assert old.seq > 0
+
+
+def test_a_flood_is_said_when_it_begins_and_when_it_ends(rig: Rig) -> None:
+    for _ in range(11):
+        rig.plant.set("IL-IMPORT", TRIPPED)
+        rig.run(0.2)
+        rig.plant.set("IL-IMPORT", CLEAR)
+        rig.run(0.2)
+    assert rig.log.names.count("alarm.flood_started") == 1
+    assert rig.book.flood_since_ns > 0
+    rig.killed()
+    rig.run(590.0, step=500)
+    assert "alarm.flood_ended" not in rig.log.names
+    rig.run(11.0, step=10)
+    assert rig.log.names.count("alarm.flood_ended") == 1
+    assert rig.log.names.count("alarm.flood_started") == 1, "the kill made no second one"
+
+
+def test_a_request_is_answered_by_running_services_and_survives_their_death(rig: Rig) -> None:
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.run(0.1)
+    with AlarmStore.reader("fake", rig.directory) as reader:
+        first = reader.ask(command("IL-IMPORT"), 1)
+        assert reader.answer(first) is None
+        rig.killed()
+        rig.run(0.1)
+        assert reader.answer(first) == ""
+        assert rig.shown("IL-IMPORT") is State.ACKNOWLEDGED
+        second = reader.ask(command("IL-IMPROT"), 2)
+        rig.run(0.1)
+        assert reader.answer(second) == (
+            "no alarm is named 'IL-IMPROT'; did you mean IL-IMPORT, IL-TEMP?"
+        )
+
+
+def test_without_services_a_request_is_carried_out_at_once(rig: Rig) -> None:
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.run(0.1)
+    rig.feed.detach()
+    rig.feed.close()
+    assert request("fake", rig.directory, command("IL-IMPORT"), 0.0) == ""
+    assert "nothing to acknowledge" in request("fake", rig.directory, command("IL-IMPORT"), 0.0)
+    rig.feed = rig.started()
+    rig.run(0.1)
+    assert rig.shown("IL-IMPORT") is State.ACKNOWLEDGED
+    assert rig.state("IL-IMPORT").acknowledged_by == "op"
+
+
+def test_alarms_that_cannot_be_stored_are_taken_again_once_they_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgectl.services.alarm_feed.RETRY_S", 0.0)
+    (tmp_path / "data").write_text("a file where the directory should be")
+    rig = Rig(tmp_path / "data")
+    rig.settle()
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.run(1.0)
+    rig.plant.set("IL-IMPORT", CLEAR)
+    rig.run(1.0)
+    assert rig.log.names == ["alarms.write_failed"]
+    (tmp_path / "data").unlink()
+    rig.run(0.1)
+    assert rig.log.names.count("alarms.write_restored") == 1
+    assert rig.shown("IL-IMPORT") is State.RETURNED
+
+
+def test_a_disk_that_fails_in_between_costs_nothing(rig: Rig) -> None:
+    store = rig.feed._store
+    assert store is not None
+    store._file.close()
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.run(0.1)
+    assert rig.log.names == ["alarms.write_failed"]
+    rig.run(2.0)
+    assert sorted(rig.log.names[1:]) == ["alarm.annunciated", "alarms.write_restored"]
+    assert rig.state("IL-IMPORT").annunciations == 1
