@@ -95,8 +95,11 @@ class Rig:
 
     def started(self) -> AlarmFeed:
         """New services, as after a kill: nothing but the file is left of the old."""
-        clock = Clock(lambda: self.plant.now_ns + self.late_ns,
-                      lambda: self.plant.utc_ns + self.plant.seq * PERIOD_NS + self.late_ns)  # fmt: skip
+        plant = self.plant
+        clock = Clock(
+            lambda: plant.now_ns + self.late_ns,
+            lambda: plant.utc_ns + plant.seq * PERIOD_NS + self.late_ns,
+        )
         feed = AlarmFeed("fake", self.directory, self.log, clock)
         feed.attach(self.reader())
         return feed

@@ -46,14 +46,14 @@ def kpis(
     annunciations: Sequence[Annunciation], standing_since_ns: Mapping[str, int],
     priorities: Mapping[str, str], start_ns: int, end_ns: int,
 ) -> Kpis:  # fmt: skip
-    """The figures from start_ns to end_ns.
+    """The figures from start_ns to end_ns, both included.
 
     annunciations      in order, from 10 min before start_ns on: a flood may have begun then
     standing_since_ns  of the alarms whose source is not clear at end_ns
     priorities         of every alarm
     """
     span_ns = max(end_ns - start_ns, 1)
-    inside = [each for each in annunciations if start_ns <= each[0] < end_ns]
+    inside = [each for each in annunciations if start_ns <= each[0] <= end_ns]
     counts = Counter(alarm_id for _, alarm_id in inside)
     flooded = [
         (max(since_ns, start_ns), until_ns)

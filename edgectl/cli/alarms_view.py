@@ -1,4 +1,4 @@
-"""How `edgectl alarms` looks: a line an alarm, a word beside every colour, nothing to scroll for."""
+"""How `edgectl alarms` looks: a line an alarm, and a word beside every colour."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -56,7 +56,7 @@ class Topics:
         return self._topic("alarm/reply")
 
     def alarm_state(self, alarm_id: str) -> str:
-        """Retained JSON, QoS 1: one alarm."""
+        """Retained JSON: one alarm."""
         return self._topic(f"alarm/{alarm_id}/state")
 
     @property

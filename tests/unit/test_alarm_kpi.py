@@ -46,7 +46,8 @@ def test_floods_are_what_counting_second_by_second_finds(seconds: list[int]) -> 
 
 
 @pytest.mark.parametrize(
-    ("times_s", "most"), [((0, 30, 60), 3), ((0, 30, 60.1), None), ((0, 1), None), ((0, 1, 2, 3), 4)]
+    ("times_s", "most"),
+    [((0, 30, 60), 3), ((0, 30, 60.1), None), ((0, 1), None), ((0, 1, 2, 3), 4)],
 )
 def test_three_within_60_s_are_chattering(times_s: tuple[float, ...], most: int | None) -> None:
     found = chattering([(round(each * SECOND_NS), "L") for each in times_s])
