@@ -16,7 +16,10 @@ MINUTES_MAX = SHELVED_MAX_NS // NS_PER_MINUTE
 REASON_MIN = 3  # characters: a person who reads it tomorrow must learn something
 NEED_REASON = (Action.SHELVE, Action.OUT_OF_SERVICE)
 
-Line = StringConstraints(strip_whitespace=True, max_length=200)
+# What is shown in a terminal must not be able to command it.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+Line = StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)
+Name = StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=PRINTABLE)
 
 
 class AlarmCommand(BaseModel):
@@ -24,9 +27,9 @@ class AlarmCommand(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+    id: Annotated[str, Name]
     action: Action
-    by: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+    by: Annotated[str, Name]
     reason: Annotated[str, Line] = ""
     minutes: Annotated[float, Field(gt=0, le=MINUTES_MAX, allow_inf_nan=False)] | None = None
     cmd_id: Annotated[str, Line] = ""  # given back in the reply

@@ -10,6 +10,7 @@ from edgectl.errors import AlarmError
 
 ANSWER_S = 5.0  # the services look ten times a second
 LOOK_S = 0.05
+NO_REQUEST = "it is no request of this edgectl"
 
 Answers = list[tuple[int, str]]
 
@@ -21,7 +22,7 @@ def answer_waiting(
     happened: list[Happening] = []
     answers: Answers = []
     for seq, command in store.waiting():
-        lines, refused = carry_out(book, command, at)
+        lines, refused = carry_out(book, command, at) if command else ([], NO_REQUEST)
         happened += lines
         answers.append((seq, refused))
     return happened, answers

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from edgectl.alarms.book import Book, Happening, Moment
 from edgectl.alarms.catalogue import AlarmSpec
 from edgectl.alarms.command import AlarmCommand
@@ -219,14 +221,14 @@ class AlarmStore:
         assert made.lastrowid is not None, "a row was inserted"
         return made.lastrowid
 
-    def waiting(self) -> list[tuple[int, AlarmCommand]]:
-        """Requests that nobody answered yet, oldest first."""
+    def waiting(self) -> list[tuple[int, AlarmCommand | None]]:
+        """Requests that nobody answered yet, oldest first; None where it is no request."""
         with self._explained():
             rows = self._file.execute(
                 "SELECT seq, asked FROM command WHERE answer IS NULL ORDER BY seq LIMIT ?",
                 (PENDING_MAX,),
             ).fetchall()
-        return [(seq, AlarmCommand.model_validate_json(asked)) for seq, asked in rows]
+        return [(seq, _command(asked)) for seq, asked in rows]
 
     def answer(self, seq: int) -> str | None:
         """The answer to one request; None: it waits."""
@@ -344,6 +346,14 @@ def _explained(path: Path) -> Iterator[None]:
             because="Alarms that cannot be stored are forgotten when the services end.",
             remedy="Free space, repair the file, or choose another --data-dir.",
         ) from error
+
+
+def _command(asked: str) -> AlarmCommand | None:
+    """What another process wrote, checked again: a row that is nonsense must not end us."""
+    try:
+        return AlarmCommand.model_validate_json(asked)
+    except ValidationError:
+        return None
 
 
 def _state(plain: dict[str, Any]) -> AlarmState:

@@ -25,7 +25,7 @@ VERBS = {
     "top": "Watch a running controller in the terminal.",
     "bench": "Measure the scan and the kernel on this machine.",
     "demo": "Run a simulated campus with its controller, and watch.",
-    "alarms": "List, acknowledge and shelve alarms; their history and figures.",
+    "alarms": "List, acknowledge and shelve alarms; their history.",
     "services": "Run the ledger and MQTT beside a controller.",
     "plant": "Run only the simulated campus, as Modbus TCP devices.",
 }

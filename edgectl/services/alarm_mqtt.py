@@ -66,13 +66,14 @@ class AlarmMqtt:
                 raise ValueError(RETAINED)
             if len(message.payload) > PAYLOAD_MAX:
                 raise ValueError(f"{len(message.payload)} bytes; at most {PAYLOAD_MAX} are read")
-            asked = json.loads(message.payload)
+            asked = _decoded(message.payload)
             command = AlarmCommand.model_validate(asked)
             refused = self._feed.ask(command)
         except ValidationError as error:
             refused = "; ".join(_said(each) for each in error.errors())
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             refused = str(error)
+        refused = _printable(refused)
         said = asked if isinstance(asked, dict) else {}
         reply: dict[str, Any] = {
             key: _short(said.get(key)) for key in ("cmd_id", "id", "action", "by")
@@ -88,6 +89,13 @@ def _encoded(message: dict[str, Any]) -> bytes:
     return json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
 
 
+def _decoded(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+
+
 def _said(error: Any) -> str:
     where = ".".join(str(each) for each in error["loc"])
     return f"{where}: {error['msg']}" if where else str(error["msg"])
@@ -95,4 +103,9 @@ def _said(error: Any) -> str:
 
 def _short(value: Any) -> str | None:
     """What a stranger sent, as far as it is given back."""
-    return None if value is None else str(value)[:200]
+    return None if value is None else _printable(str(value)[:200])
+
+
+def _printable(text: str) -> str:
+    """Without what would move a terminal's cursor, or is no text at all."""
+    return "".join(each if each.isprintable() else "?" for each in text)

@@ -353,6 +353,15 @@ def test_a_request_is_answered_by_running_services_and_survives_their_death(rig:
         )
 
 
+def test_a_row_of_requests_that_is_nonsense_is_refused_and_ends_nobody(rig: Rig) -> None:
+    with AlarmStore.reader("fake", rig.directory) as reader:
+        reader._file.execute("INSERT INTO command (asked, asked_utc_ns) VALUES ('{}', 0)")
+        good = reader.ask(command("IL-SOC"), 1)
+        rig.run(0.1)
+        assert reader.answer(good - 1) == "it is no request of this edgectl"
+        assert "nothing to acknowledge" in str(reader.answer(good))
+
+
 def test_without_services_a_request_is_carried_out_at_once(rig: Rig) -> None:
     rig.plant.set("IL-IMPORT", TRIPPED)
     rig.run(0.1)

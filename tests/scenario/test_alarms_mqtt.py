@@ -105,12 +105,16 @@ def test_what_is_not_a_whole_request_is_refused_and_says_why(desk: Desk) -> None
     desk.rig.plant.scan()
     desk.until(lambda: desk.rig.shown("IL-IMPORT") is State.UNACKNOWLEDGED)
     for message, part in (
-        (b"\xff\xfe", "codec"),
-        (b"[" * 3000, "recursion"),
+        (b"\xff\x00", "no JSON"),
+        (b"[" * 3000, "no JSON: maximum recursion"),
         (b"x" * 5000, "at most 4096"),
         (["IL-IMPORT"], "dictionary"),
         (ack("IL-IMPRT"), "did you mean IL-IMPORT"),
         (ack("IL-IMPORT", by=""), "by"),
+        (ack("IL-IMPORT", by="\x1b[2J"), "by"),
+        (ack("IL-IMPORT", by="\ud800"), "by"),
+        (ack("IL-IMPORT", **{"\x1b[2J": 1}), "?[2J"),
+        (ack("IL-IMPORT", **{"\ud800": 1}), "unicode"),
         (ack("IL-IMPORT", power_w=1e6), "power_w"),
         (ack("IL-IMPORT", action="reset"), "action"),
         (ack("IL-IMPORT", action="shelve", reason="no time given"), "minutes"),
@@ -120,8 +124,9 @@ def test_what_is_not_a_whole_request_is_refused_and_says_why(desk: Desk) -> None
         reply = desk.ask(message)
         assert reply["done"] is False
         assert part in reply["refused"], reply
+        assert all(each is None or str(each).isprintable() for each in reply.values())
     assert desk.rig.shown("IL-IMPORT") is State.UNACKNOWLEDGED
-    assert desk.rig.log.names.count("alarm.request_refused") == 11
+    assert desk.rig.log.names.count("alarm.request_refused") == 15
 
 
 def test_a_retained_request_is_never_carried_out(tmp_path: Path, broker: Broker) -> None:

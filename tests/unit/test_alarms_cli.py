@@ -13,6 +13,8 @@ from typer.testing import CliRunner, Result
 import edgectl.cli.alarms as verb
 from edgectl.alarms import AlarmStore, Health
 from edgectl.alarms.machine import State
+from edgectl.cli.top_alarms import AlarmLine
+from edgectl.cli.top_model import Level
 from edgectl.errors import AlarmError
 
 APP = typer.Typer()
@@ -208,3 +210,27 @@ def test_the_figures_name_what_is_too_much(rig: Rig) -> None:
     assert "Title of IL-SOC  chatters" in text
     assert said(rig)["flood"] is True
     assert "FLOOD for" in asked(rig).output
+
+
+def test_the_terminal_view_has_one_line_of_them_while_they_are_fresh(rig: Rig) -> None:
+    gone(rig)
+    seconds = [0.0]
+    late_ns = [0]
+    line = AlarmLine(rig.directory, lambda: seconds[0], lambda: saved_ns(rig) + late_ns[0])
+    (notice,) = line.notices("fake")
+    assert notice.level is Level.TRIP
+    assert notice.text == ("Alarms: 2 unacknowledged of 2 alarms, worst high; first out IL-IMPORT")
+    asked(rig, "ack", "IL-IMPORT")
+    assert line.notices("fake") == (notice,), "it is not read for every picture"
+    seconds[0] = 1.0
+    (notice,) = line.notices("fake")
+    assert notice.level is Level.ATTENTION
+    late_ns[0] = 31 * 10**9
+    seconds[0] = 2.0
+    assert line.notices("fake") == (), "nobody writes it: it is not the plant of now"
+    assert AlarmLine(rig.directory / "elsewhere").notices("fake") == ()
+
+
+def saved_ns(rig: Rig) -> int:
+    with AlarmStore.reader("fake", rig.directory) as store:
+        return store.book().now_ns
