@@ -8,7 +8,7 @@ from fake_controller import PERIOD_NS, FakeController, directory
 
 from edgectl.alarms import Book, Health
 from edgectl.alarms.machine import AlarmState, State
-from edgectl.image import SegmentReader, private_segment
+from edgectl.image import Segment, SegmentReader, private_segment
 from edgectl.services.alarm_feed import AlarmFeed, Clock
 
 BAD, COMMUNICATION = 0, 2
@@ -45,8 +45,11 @@ def alarm_directory() -> dict[str, Any]:
 class Plant(FakeController):
     """A controller in simulated time: what a test sets stands in the next record."""
 
-    def __init__(self, slots: int = 6_000, site: dict[str, Any] | None = None) -> None:
-        segment = private_segment(site or alarm_directory(), slots)
+    def __init__(
+        self, slots: int = 6_000, site: dict[str, Any] | None = None,
+        segment: Segment | None = None,
+    ) -> None:  # fmt: skip
+        segment = segment or private_segment(site or alarm_directory(), slots)
         super().__init__(segment, int(segment.head["start_utc_ns"][0]))
         self.interlocks = [CLEAR] * len(ROWS)
         self.start_ns = int(self.head["start_ns"][0])

@@ -188,6 +188,9 @@ RULES = (
     Rule("starting", "interlock", "row_starting", 0.0, ("{id}",), True,
          "Rows start tripped. One that never was clear is annunciated if it still acts 30 s "
          "after the controller's start; one that trips anew is annunciated at once."),
+    Rule("start trip", "site", "safe_starting", 0.0, ("SYS.SAFE",), True,
+         "The rows that start tripped hold the safe state for a scan or more; one that stands "
+         "30 s after the start, or is entered anew, is annunciated."),
     Rule("device silent", "device", "device_silent", 30.0, ("{rows}", "{id}.WRITE"), False,
          "One lost device is one alarm, {id}.COMM, and not one of each row it measures. "
          "Critical rows are annunciated all the same."),

@@ -64,7 +64,8 @@ class Health:
 class Memory:
     """What the sources remember from one batch to the next. Plain, so that it can be stored."""
 
-    never_clear: list[bool] = field(default_factory=list)  # rows that trip since the start
+    never_clear: list[bool] = field(default_factory=list)  # rows that act since the start
+    never_heard: list[bool] = field(default_factory=list)  # the safe state stands since then
     overruns: list[tuple[int, int]] = field(default_factory=list)  # time_ns, total: each rise
     counters: dict[str, list[int]] = field(default_factory=dict)  # of the snapshot before
     said: dict[str, list[int]] = field(default_factory=dict)  # last signals of each source
@@ -100,6 +101,11 @@ class Batch:
         """One column: a field of the record's head as a truth value."""
         return np.asarray(self.records["head"][name] != 0).reshape(-1, 1)
 
+    def young(self) -> Array:
+        """One column: the scan is one of the run's first 30 s."""
+        age_ns = self.records["head"]["time_ns"] - self.start_ns
+        return np.asarray(age_ns <= START_HOLD_NS).reshape(-1, 1)
+
 
 def row_status(batch: Batch) -> Array:
     """A row that trips is active; one that is latched holds."""
@@ -114,11 +120,9 @@ def row_status(batch: Batch) -> Array:
 def row_starting(batch: Batch) -> Array:
     """Rows that act since the start without a break, for its first 30 s."""
     acts = batch.rows.status >= InterlockStatus.INTERLOCK_TRIPPED
-    before = np.array(batch.memory.never_clear or [True] * acts.shape[1], np.bool_)
-    never_clear = np.logical_and.accumulate(np.vstack([before, acts]), axis=0)[1:]
-    batch.memory.never_clear = never_clear[-1].tolist()
-    young = batch.records["head"]["time_ns"] - batch.start_ns <= START_HOLD_NS
-    return np.asarray(never_clear & young[:, None])
+    unbroken = _unbroken(acts, batch.memory.never_clear)
+    batch.memory.never_clear = unbroken[-1].tolist()
+    return np.asarray(unbroken & batch.young())
 
 
 def row_discrepancy(batch: Batch) -> Array:
@@ -185,6 +189,13 @@ def foreign_writes(batch: Batch) -> Array:
 def safe_state(batch: Batch) -> Array:
     """The controller is in its safe state."""
     return batch.head("safe_state")
+
+
+def safe_starting(batch: Batch) -> Array:
+    """The safe state stands since the start without a break, for its first 30 s."""
+    unbroken = _unbroken(batch.head("safe_state"), batch.memory.never_heard)
+    batch.memory.never_heard = unbroken[-1].tolist()
+    return np.asarray(unbroken & batch.young())
 
 
 def not_armed(batch: Batch) -> Array:
@@ -260,12 +271,18 @@ SOURCES: dict[str, Source] = {
     each.__name__: each
     for each in (
         row_status, row_starting, row_discrepancy, row_bypassed, row_under_test,
-        row_proof_overdue, device_silent, device_refused, device_write_failed,
+        row_proof_overdue, safe_starting, device_silent, device_refused, device_write_failed,
         requests_rejected, foreign_writes, safe_state, not_armed, carbon_default,
         balance_broken, maintenance, overruns, journal_gap, controller_gone, ledger_failing,
         broker_away, behind,
     )
 }  # fmt: skip
+
+
+def _unbroken(now: Array, before: list[bool]) -> Array:
+    """Columns that were true at every scan of the run up to each."""
+    first = np.array(before or [True] * now.shape[1], np.bool_)
+    return np.asarray(np.logical_and.accumulate(np.vstack([first, now]), axis=0)[1:])
 
 
 def _of_health(batch: Batch, question: Callable[[Health], bool]) -> Array:

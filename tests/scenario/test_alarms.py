@@ -1,16 +1,32 @@
 """Alarms from a controller's records, through kills, gaps and floods."""
 
+import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from alarm_rig import CLEAR, LATCHED, ROWS, SECOND_NS, SETTLED_S, TRIPPED, Plant, Rig
+from alarm_rig import (
+    CLEAR,
+    LATCHED,
+    ROWS,
+    SECOND_NS,
+    SETTLED_S,
+    TRIPPED,
+    Plant,
+    Rig,
+    alarm_directory,
+)  # fmt: skip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mqtt_stranger import wait
 
 from edgectl.alarms import AlarmCommand, AlarmStore, Health
 from edgectl.alarms.desk import request
 from edgectl.alarms.machine import Action, State
 from edgectl.alarms.sources import ROW_BYPASSED, ROW_DISCREPANCY, ROW_UNDER_TEST
+from edgectl.errors import AlarmError
+from edgectl.image import create_segment
 
 
 @pytest.fixture
@@ -87,6 +103,26 @@ def test_rows_that_start_tripped_are_silent_for_30_s_and_then_heard(tmp_path: Pa
     rig.run(2.0)
     assert sorted(annunciated(rig)) == ["IL-ESTOP", "IL-SOC", "IL-TEMP"]
     assert rig.shown("IL-TEMP") is State.LATCHED_UNACKNOWLEDGED
+
+
+def test_the_safe_state_of_the_start_is_silent_and_a_later_one_is_not(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.plant.fields["safe_state"] = 1
+    rig.run(2.0)
+    assert rig.asking() == set()
+    rig.plant.fields["safe_state"] = 0
+    rig.run(0.1)
+    assert rig.shown("SYS.SAFE") is State.NORMAL
+    rig.plant.fields["safe_state"] = 1
+    rig.run(0.1)
+    assert rig.shown("SYS.SAFE") is State.UNACKNOWLEDGED
+
+
+def test_a_safe_state_that_never_ends_is_heard_after_the_start(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.plant.fields["safe_state"] = 1
+    rig.run(SETTLED_S, step=50)
+    assert rig.asking() == {"SYS.SAFE"}
 
 
 def test_a_lost_device_is_one_alarm_and_the_critical_row(rig: Rig) -> None:
@@ -268,6 +304,67 @@ def test_no_kill_loses_an_unacknowledged_alarm(
     assert rig.state("IL-IMPORT").owed == bool(trips or held_first)
     if not held_first:
         assert rig.state("IL-IMPORT").annunciations >= trips
+
+
+SERVE = """
+import sys, time
+from pathlib import Path
+from event_log import EventLog
+from edgectl.alarms import Health
+from edgectl.image import attach
+from edgectl.services.alarm_feed import AlarmFeed
+feed = AlarmFeed("fake", Path(sys.argv[1]), EventLog())
+feed.attach(attach("fake"))
+while True:
+    feed.pump(Health())
+"""
+
+
+def test_sigkill_at_any_instant_loses_no_alarm_and_counts_none_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.setenv("EDGECTL_SHM_DIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(root / "tests"))
+    plant = Plant(segment=create_segment("fake", alarm_directory(), 12, 100_000_000))
+    dice = random.Random(3)
+    plant.run(400)
+    trips, kills = 0, 0
+    child = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)])
+
+    def seen() -> int:
+        try:
+            with AlarmStore.reader("fake", tmp_path) as store:
+                return len(store.annunciations(0))
+        except AlarmError:  # it is just being made
+            return 0
+
+    try:
+        for scene in range(600):
+            plant.set("IL-IMPORT", TRIPPED if scene % 2 else CLEAR)
+            trips += scene % 2
+            plant.run(10)
+            if scene % 100 == 99 and kills < 5:
+                # Somewhere in the middle of its work, and never at the same place.
+                wanted = trips - dice.randrange(40)
+                assert wait(lambda wanted=wanted: seen() >= wanted)
+                child.kill()
+                child.wait()
+                kills += 1
+                child = subprocess.Popen([sys.executable, "-c", SERVE, str(tmp_path)])
+    finally:
+        child.kill()
+        child.wait()
+    rig = Rig(tmp_path, plant)
+    rig.feed.pump(Health())
+    rig.feed.pump(Health())
+    rig.feed.detach()
+    assert kills == 5
+    assert (trips, rig.state("IL-IMPORT").annunciations) == (300, 300)
+    assert "alarms.gap_found" not in rig.log.names
+    with AlarmStore.reader("fake", tmp_path) as store:
+        told = [when_ns for when_ns, alarm_id in store.annunciations(0) if alarm_id == "IL-IMPORT"]
+    assert len(told) == len(set(told)) == 300
+    plant.segment.close()
 
 
 def test_what_the_ring_lost_is_an_alarm_of_its_own(tmp_path: Path) -> None:
