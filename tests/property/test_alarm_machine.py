@@ -193,6 +193,14 @@ def test_a_delay_ends_at_its_own_instant_and_not_one_before(delay_ns: int) -> No
     assert step(state, timing, Sense(), 10 + delay_ns).state.shown is U
 
 
+def test_a_latch_counts_as_going_off_and_waits_for_that_delay() -> None:
+    timing = Timing(0, 5)
+    state = step(AlarmState(), timing, Sense(ACTIVE), 0).state
+    state = step(state, timing, Sense(HELD), 1).state
+    assert step(state, timing, Sense(), 5).state.shown is U
+    assert step(state, timing, Sense(), 6).state.shown is LU
+
+
 def test_an_alarm_that_ends_while_shelved_is_gone_when_it_comes_back() -> None:
     state = step(AlarmState(), NOW, Sense(ACTIVE), 0).state
     state = step(state, NOW, Act(Action.ACK, "op"), 1).state
@@ -210,6 +218,16 @@ def test_a_standing_alarm_is_annunciated_again_when_its_shelf_expires() -> None:
     taken = step(state, NOW, Sense(), 100)
     assert [change.event for change in taken.changes] == [Event.SHELF_EXPIRED, Event.ANNUNCIATED]
     assert (taken.state.shown, taken.state.annunciations) == (U, 2)
+
+
+def test_an_unacknowledged_alarm_that_was_shelved_is_annunciated_anew_when_shown() -> None:
+    state = step(AlarmState(), NOW, Sense(ACTIVE), 0).state
+    state = step(state, NOW, Act(Action.SHELVE, "op", "later", 100), 1).state
+    taken = step(state, NOW, Act(Action.UNSHELVE, "op"), 2)
+    assert (taken.state.shown, taken.state.owed, taken.state.annunciations) == (U, True, 2)
+    # A rule is no person: what it hid unacknowledged is only shown again.
+    state = step(taken.state, NOW, Sense(None, "rule"), 3).state
+    assert step(state, NOW, Sense(None, ""), 4).state.annunciations == 2
 
 
 def test_an_acknowledged_alarm_is_acknowledged_still_when_a_rule_ends() -> None:
@@ -241,6 +259,12 @@ def test_a_trip_and_its_rule_in_one_scan_make_no_sound() -> None:
 def test_what_makes_no_sense_is_refused_and_says_why(act: Act, why: str) -> None:
     assert why in step(AlarmState(), NOW, act, 0).refused
     assert not step(AlarmState(), NOW, Act(Action.SHELVE, "op", "x", SHELVED_MAX_NS), 0).refused
+
+
+def test_an_alarm_that_is_put_back_is_not_on_its_old_shelf() -> None:
+    state = step(AlarmState(), NOW, Act(Action.SHELVE, "a", "x", 100), 0).state
+    state = step(state, NOW, Act(Action.OUT_OF_SERVICE, "b", "exchanged"), 1).state
+    assert step(state, NOW, Act(Action.IN_SERVICE, "c"), 2).state.shown is N
 
 
 def test_out_of_service_lasts_until_it_is_put_back_and_takes_the_shelf_with_it() -> None:

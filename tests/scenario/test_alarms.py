@@ -23,6 +23,7 @@ from mqtt_stranger import wait
 
 from edgectl.alarms import AlarmCommand, AlarmStore, Health
 from edgectl.alarms.desk import request
+from edgectl.alarms.kpi import floods
 from edgectl.alarms.machine import Action, State
 from edgectl.alarms.sources import ROW_BYPASSED, ROW_DISCREPANCY, ROW_UNDER_TEST
 from edgectl.errors import AlarmError
@@ -396,6 +397,23 @@ def test_a_shelf_outlives_the_services_and_the_controller_and_expires_in_their_a
     assert rig.state("IL-IMPORT").annunciations == 2
 
 
+def test_a_wall_clock_set_back_between_two_runs_freezes_no_shelf(rig: Rig) -> None:
+    rig.run(300.0, step=500)
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.run(0.1)
+    assert rig.feed.ask(command("IL-IMPORT", Action.SHELVE, minutes=1)) == ""
+    rig.feed.detach()
+    before_ns = rig.book.now_ns
+    rig.plant = Plant()
+    assert rig.plant.utc_ns < before_ns - 300 * SECOND_NS, "this run's UTC is earlier"
+    rig.plant.set("IL-IMPORT", TRIPPED)
+    rig.killed()
+    rig.run(59.0, step=10)
+    assert rig.shown("IL-IMPORT") is State.SHELVED
+    rig.run(2.0)
+    assert rig.shown("IL-IMPORT") is State.UNACKNOWLEDGED
+
+
 def test_an_alarm_that_the_site_no_longer_has_goes_once_it_is_acknowledged(rig: Rig) -> None:
     rig.plant.set("IL-TEMP", TRIPPED)
     rig.run(0.1)
@@ -431,6 +449,12 @@ def test_a_flood_is_said_when_it_begins_and_when_it_ends(rig: Rig) -> None:
     rig.run(11.0, step=10)
     assert rig.log.names.count("alarm.flood_ended") == 1
     assert rig.log.names.count("alarm.flood_started") == 1, "the kill made no second one"
+    with AlarmStore.reader("fake", rig.directory) as store:
+        ended, started = store.history("", 2)
+        times_ns = [when_ns for when_ns, _ in store.annunciations(0)]
+    ((since_ns, until_ns),) = floods(times_ns, rig.book.now_ns)
+    assert started.at.now_ns == since_ns, "what is said live is what the figures count"
+    assert 0 <= ended.at.now_ns - until_ns < 100_000_000
 
 
 def test_a_request_is_answered_by_running_services_and_survives_their_death(rig: Rig) -> None:
