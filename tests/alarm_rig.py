@@ -6,8 +6,8 @@ from typing import Any
 from event_log import EventLog
 from fake_controller import PERIOD_NS, FakeController, directory
 
-from edgectl.alarms import Book, Health
-from edgectl.alarms.machine import AlarmState, State
+from edgectl.alarms import AlarmCommand, Book, Health
+from edgectl.alarms.machine import Action, AlarmState, State
 from edgectl.image import Segment, SegmentReader, private_segment
 from edgectl.services.alarm_feed import AlarmFeed, Clock
 
@@ -40,6 +40,13 @@ def alarm_directory() -> dict[str, Any]:
         for row, group, priority, reset, bypass, tags in ROWS
     ]  # fmt: skip
     return made
+
+
+def command(alarm_id: str, action: Action = Action.ACK, **fields: object) -> AlarmCommand:
+    """A request of one person, complete but for minutes."""
+    return AlarmCommand.model_validate(
+        {"id": alarm_id, "action": action, "by": "op", "reason": "at work"} | fields
+    )
 
 
 class Plant(FakeController):
