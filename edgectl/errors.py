@@ -129,3 +129,9 @@ class DataError(EdgectlError):
     """A file of measured data is missing or not in the form its source documents."""
 
     exit_code = 9
+
+
+class AlarmError(EdgectlError):
+    """The alarms' file could not be read or written, or a request about an alarm was refused."""
+
+    exit_code = 10

@@ -99,6 +99,7 @@ class FakeController:
         )
         self.image = np.frombuffer(buffer, layout.snapshot, 1, layout.snapshot_offset)
         self.interlocks = [0, 0, 2, 0, 0]
+        self.interlock_flags = [0, 0, 0, 0, 0]
         self.seq = 0
 
     def write_record(self) -> None:
@@ -123,6 +124,7 @@ class FakeController:
         storages["soc_ratio"], storages["power_w"], storages["stock_mj"] = 0.5, -1e6, 9e9
         storages["stock_ug"] = 4_000_000
         record["interlocks"] = self.interlocks
+        record["interlock_flags"] = self.interlock_flags
         points = record["points"]
         points["point"] = np.arange(points.shape[1])
         points["raw"], points["quality"], points["age_us"] = seq // 2, GOOD, 1000

@@ -36,7 +36,7 @@ class Stranger:
 
     def of(self, leaf: str) -> list[paho.MQTTMessage]:
         """Messages of one leaf of the topic tree, in their order."""
-        return [each for each in self.messages if each.topic.rpartition("/")[2] == leaf]
+        return [each for each in self.messages if each.topic.split("/", 4)[4] == leaf]
 
     def status(self) -> dict[str, Any]:
         """The newest status; empty before the first."""

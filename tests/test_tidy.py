@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "image": BASE | {"profiles", "site_model"},
     "ledger": TABLES,
     "mqtt": TABLES | {"ledger"},
+    "alarms": TABLES,
     "controller": TABLES | {"ledger", "mqtt"},
-    "services": TABLES | {"ledger", "mqtt"},
+    "services": TABLES | {"ledger", "mqtt", "alarms"},
     "plant": TABLES,
     "cli": TABLES
-    | {"ledger", "mqtt", "controller", "services", "plant", "commissioning"}
+    | {"ledger", "mqtt", "controller", "services", "plant", "commissioning", "alarms"}
     | {"grid_code"},
 }
 

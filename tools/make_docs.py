@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Write the pages that are made from the source: docs/events.md from edgectl/events.py.
+"""Write what is made from the source: docs/events.md, and the tables of docs/alarms.md.
 
 `tools/make_docs.py --check` writes nothing and fails when a page is not what it would write.
 """
 
+import re
 import sys
 from pathlib import Path
 
+from edgectl.alarms.catalogue import kinds_table, rules_table
 from edgectl.events import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENTS = ROOT / "docs" / "events.md"
+ALARMS = ROOT / "docs" / "alarms.md"
+MADE = re.compile(r"(<!-- made by [^\n]*: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 EVENTS_HEAD = """# Events
 
@@ -27,13 +31,19 @@ def events_page() -> str:
     return EVENTS_HEAD + "\n" + markdown_table()
 
 
+def alarms_page() -> str:
+    """docs/alarms.md, with its tables made anew."""
+    tables = {"kinds": kinds_table(), "rules": rules_table()}
+    return MADE.sub(lambda part: f"{part[1]}\n{tables[part[2]]}\n{part[3]}", ALARMS.read_text())
+
+
 def main() -> int:
     """Write the pages, or compare them with --check."""
-    page = events_page()
+    pages = {EVENTS: events_page(), ALARMS: alarms_page()}
     if "--check" in sys.argv[1:]:
-        return 0 if EVENTS.exists() and EVENTS.read_text() == page else 1
-    EVENTS.parent.mkdir(exist_ok=True)
-    EVENTS.write_text(page)
+        return 0 if all(p.exists() and p.read_text() == text for p, text in pages.items()) else 1
+    for page, text in pages.items():
+        page.write_text(text)
     return 0
 
 

@@ -181,7 +181,7 @@ def _watch(asked: Demo, reader: SegmentReader, controller: Child, *, headless: b
                 time.sleep(LOOK_S)
         else:
             assert reader.path is not None
-            live(reader.path, console, over)
+            live(reader.path, console, over, asked.directory)
     return sums
 
 

@@ -26,6 +26,7 @@ VERBS = {
     "top": "Watch a running controller in the terminal.",
     "bench": "Measure the scan and the kernel on this machine.",
     "demo": "Run a simulated campus with its controller, and watch.",
+    "alarms": "List, acknowledge and shelve alarms; their history.",
     "services": "Run the ledger and MQTT beside a controller.",
     "plant": "Run only the simulated campus, as Modbus TCP devices.",
 }
@@ -44,6 +45,7 @@ exit status
   7  the MQTT broker refused us
   8  the simulated plant could not be built
   9  a file of measured data is missing or not in its documented form
+  10 the alarms' file could not be used, or nobody answered a request
 
 SITE is a path, or a site that ships with edgectl: demo, texas-100mw.
 

@@ -8,6 +8,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.terminal_theme import TerminalTheme
 
+from edgectl.cli.top_alarms import AlarmLine
 from edgectl.cli.top_model import Controller, Plant
 from edgectl.cli.top_state import HISTORY_RECORDS, History, plant_of
 from edgectl.cli.top_view import view
 from edgectl.errors import SegmentError
 from edgectl.image import SegmentReader, attach, segment_path
+from edgectl.ledger import data_dir
 
 REFRESH_S = 0.25
 FONT = "font-family: 'DejaVu Sans Mono', 'Liberation Mono', Menlo, Consolas, monospace"
@@ -47,14 +50,16 @@ DARK = TerminalTheme(
 class Watch:
     """One controller's segment and the history read from it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, data: Path | None = None) -> None:
         """Attach, and read the journal as far back as the charts go.
 
         path   of the segment
+        data   where the services keep the alarms; None: where they do by default
 
         Raises SegmentError where there is none.
         """
         self.path = path
+        self._alarms = AlarmLine(data_dir(data))
         self._open()
 
     def _open(self) -> None:
@@ -94,7 +99,9 @@ class Watch:
             now_ns=time.clock_gettime_ns(time.CLOCK_MONOTONIC),
         )
         snapshot = self.reader.snapshot()
-        return plant_of(self.reader.directory, snapshot, self.history, controller)
+        plant = plant_of(self.reader.directory, snapshot, self.history, controller)
+        alarms = self._alarms.notices(plant.site)
+        return replace(plant, notices=(*alarms, *plant.notices))
 
 
 def segments() -> list[Path]:
@@ -164,14 +171,18 @@ def site_id_of(site: str) -> str:
     return site
 
 
-def live(path: Path, console: Console, until: Callable[[], bool] = lambda: False) -> None:
+def live(
+    path: Path, console: Console, until: Callable[[], bool] = lambda: False,
+    data: Path | None = None,
+) -> None:  # fmt: skip
     """Show a segment full screen until Ctrl-C, or until `until` says so.
 
     path      of the segment
     console   to draw on
     until     asked before every picture
+    data      as Watch has it
     """
-    watch = Watch(path)
+    watch = Watch(path, data)
     with Live(console=console, screen=True, auto_refresh=False, transient=True) as picture:
         while not until():
             began_s = time.monotonic()
@@ -199,6 +210,9 @@ def top(
     ),
     once: bool = typer.Option(False, "--once", help="Print the view once and leave."),
     svg: Path | None = typer.Option(None, "--svg", help="Write the view as a picture and leave."),
+    data: Path | None = typer.Option(
+        None, "--data-dir", help="Of the alarms. [$EDGECTL_DATA_DIR, else ./edgectl-data]"
+    ),
 ) -> None:
     """Watch a running controller in the terminal.
 
@@ -206,14 +220,14 @@ def top(
     terminal it prints the view once.
     """
     path = segment_of(site)
-    watch = Watch(path)
+    watch = Watch(path, data)
     if svg is not None:
         draw(watch.plant(), svg)
         return
     console = Console()
     if not once and console.is_terminal:
         try:
-            live(path, console)
+            live(path, console, data=data)
         except KeyboardInterrupt:
             sys.exit(0)
     plant = watch.plant()

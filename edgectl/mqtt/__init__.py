@@ -11,8 +11,17 @@ broker      a broker of our own for the demo
 from edgectl.mqtt.birth import birth
 from edgectl.mqtt.broker import Broker, start_broker
 from edgectl.mqtt.fast import FastEncoder
-from edgectl.mqtt.publisher import Publisher
+from edgectl.mqtt.publisher import Publisher, Received
 from edgectl.mqtt.state import StateEncoder
 from edgectl.mqtt.topics import Topics
 
-__all__ = ["Broker", "FastEncoder", "Publisher", "StateEncoder", "Topics", "birth", "start_broker"]
+__all__ = [
+    "Broker",
+    "FastEncoder",
+    "Publisher",
+    "Received",
+    "StateEncoder",
+    "Topics",
+    "birth",
+    "start_broker",
+]

@@ -10,6 +10,8 @@ counted: the ledger has it.
 import json
 import threading
 import time
+from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -18,6 +20,7 @@ from paho.mqtt.client import (
     Client,
     ConnectFlags,
     DisconnectFlags,
+    MQTTMessage,
 )
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -38,9 +41,18 @@ SESSION_EXPIRY_S = 60
 CLOSED_BEFORE_FALLBACK = 2
 CONNACK_S = 2.0  # without an answer the other protocol is tried
 STOP_S = 2.0
+INBOX_MAX = 64  # requests that wait to be looked at; more at once is no person
 
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 PROTOCOL_NAMES = {V5: "5", V311: "3.1.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that came in by the topic that is listened to."""
+
+    payload: bytes
+    retained: bool
 
 
 class Publisher:
@@ -59,6 +71,7 @@ class Publisher:
         self.controller = False  # one is read from
         self.published = 0  # messages written to the socket since start
         self.dropped = 0
+        self.connections = 0  # that the broker accepted
         self._log = log or structlog.get_logger()
         self._lock = threading.RLock()  # paho may call back inside publish
         self._connected = False
@@ -70,6 +83,8 @@ class Publisher:
         self._queued: set[int] = set()
         self._dropped_reported = 0
         self._client: Client | None = None
+        self._topic: str | None = None
+        self._inbox: deque[Received] = deque(maxlen=INBOX_MAX)
 
     @property
     def connected(self) -> bool:
@@ -102,7 +117,7 @@ class Publisher:
         old = self._client
         self.protocol = V311 if self.protocol == V5 else V5
         old.on_connect = old.on_disconnect = old.on_connect_fail = old.on_publish = None
-        old.on_socket_open = None
+        old.on_socket_open = old.on_message = None
         old.disconnect()
         # It may still wait out a retry; nobody here waits with it.
         threading.Thread(target=old.loop_stop, daemon=True).start()
@@ -137,6 +152,24 @@ class Publisher:
         """Publish what happened; kept for a broker that is away. False where it was dropped."""
         payload = json.dumps(event, default=str).encode()
         return self._publish(self.topics.event, payload, 1, retain=False,
+                             properties=self._properties("application/json"))  # fmt: skip
+
+    def listen(self, topic: str) -> None:
+        """Subscribe to one topic at every connection to come."""
+        self._topic = topic
+
+    def received(self) -> Received | None:
+        """The oldest message that came in and was not taken yet."""
+        return self._inbox.popleft() if self._inbox else None
+
+    def publish_retained(self, topic: str, payload: bytes) -> bool:
+        """Publish what whoever comes later must see; False where it was dropped."""
+        return self._publish(topic, payload, 0, retain=True,
+                             properties=self._properties("application/json"))  # fmt: skip
+
+    def publish_reply(self, topic: str, payload: bytes) -> bool:
+        """Publish the answer to a request; False where it was dropped."""
+        return self._publish(topic, payload, 1, retain=False,
                              properties=self._properties("application/json"))  # fmt: skip
 
     def stop(self) -> None:
@@ -193,6 +226,7 @@ class Publisher:
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
         client.on_socket_open = self._on_socket_open
         will: Properties | None = None
         if self.protocol == V5:
@@ -243,6 +277,9 @@ class Publisher:
         if not reason.is_failure:
             self._closed_early, self._reported = 0, False
             self._connected = True
+            if self._topic is not None:
+                client.subscribe(self._topic, qos=1)
+            self.connections += 1
             client.publish(self.topics.status, self._status(online=True), 1, retain=True)
             if self._birth is not None:
                 client.publish(self.topics.birth, self._birth, 1, retain=True)
@@ -278,6 +315,11 @@ class Publisher:
         was_connected, self._connected = self._connected, False
         if was_connected and self._client is not None:
             self._say_away("mqtt.disconnected", reason=str(reason))
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if len(self._inbox) == INBOX_MAX:
+            self.dropped += 1  # the oldest makes room: the newest is what a person waits for
+        self._inbox.append(Received(bytes(message.payload), bool(message.retain)))
 
     def _on_publish(
         self,

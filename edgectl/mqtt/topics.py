@@ -41,6 +41,25 @@ class Topics:
         return self._topic("event")
 
     @property
+    def alarm_summary(self) -> str:
+        """Retained JSON: alarms by state and priority, the newest, whether there is a flood."""
+        return self._topic("alarm/summary")
+
+    @property
+    def alarm_command(self) -> str:
+        """JSON, the one topic that is listened to: acknowledge, shelve and so on."""
+        return self._topic("alarm/cmd")
+
+    @property
+    def alarm_reply(self) -> str:
+        """JSON, QoS 1: what became of each request."""
+        return self._topic("alarm/reply")
+
+    def alarm_state(self, alarm_id: str) -> str:
+        """Retained JSON: one alarm."""
+        return self._topic(f"alarm/{alarm_id}/state")
+
+    @property
     def status(self) -> str:
         """Retained JSON: online or not; the last will."""
         return self._topic("status")

@@ -14,11 +14,14 @@ from typing import Any
 
 import structlog
 
+from edgectl.alarms import Health
 from edgectl.errors import SegmentError
 from edgectl.events import emit
 from edgectl.image import SegmentReader, attach, segment_path
-from edgectl.image.reader import read_head
+from edgectl.image.reader import JOURNAL_BATCH, read_head
 from edgectl.mqtt import Publisher, Topics, birth
+from edgectl.services.alarm_feed import AlarmFeed
+from edgectl.services.alarm_mqtt import AlarmMqtt
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
 from edgectl.services.health import HealthPoster
 from edgectl.services.ledger_feed import LedgerFeed
@@ -27,6 +30,7 @@ from edgectl.services.mqtt_feed import MqttFeed
 TICK_S = 0.1
 READ_OUT_S = 3.0  # under the supervisor's STOP_S
 FINISH_S = 3.0  # for the last records of a controller that stopped just before us
+BEHIND_STEP = 50  # scans; what is behind by less is as good as there
 GIVE_UP_S = 10.0  # a ledger that fails so long does not keep us from the next controller
 
 
@@ -59,8 +63,10 @@ class Services:
         self.settings = settings
         self._log = log or structlog.get_logger()
         self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
-        self._health = HealthPoster(settings.site)
+        self._heartbeat = HealthPoster(settings.site)
+        self._alarms = AlarmFeed(settings.site, settings.data_dir, self._log)
         self._publisher: Publisher | None = None
+        self._alarm_mqtt: AlarmMqtt | None = None
         self._carbon = (
             CarbonPoster(
                 FileFeed(settings.carbon_feed), settings.site, self._log, settings.carbon_ttl_s
@@ -94,16 +100,20 @@ class Services:
         if self._publisher is not None:
             self._publisher.poll()
         if self._run is None and not self._attach():
+            self._alarms.idle()
+            self._pump_alarms()
             return False
         run = self._run
         assert run is not None, "attached above"
         # Looked at before reading: what a dead controller wrote last is then in the journal.
         over = not run.reader.alive()
         caught_up = self._ledger.pump()
+        self._alarms.pump(self._health(run, over=over))
+        self._pump_alarms()
         if run.mqtt is not None:
             run.mqtt.pump()
         if not over:
-            self._health.poll(ledger_fails=self._ledger.failing_since_s is not None)
+            self._heartbeat.poll(ledger_fails=self._ledger.failing_since_s is not None)
             if self._carbon is not None:
                 self._carbon.poll()
         if over and self._may_leave(run, caught_up):
@@ -127,9 +137,11 @@ class Services:
     def close(self) -> None:
         """Let go of everything. The second under way stays in the journal."""
         self._ledger.close()
+        self._alarms.detach()
+        self._alarms.close()
         if self._publisher is not None:
             self._publisher.stop()
-            self._publisher = None
+            self._publisher = self._alarm_mqtt = None
         if self._run is not None:
             self._run.reader.close()
             self._run = None
@@ -146,6 +158,7 @@ class Services:
         self._awaited = False
         self._run = _Run(reader)
         self._ledger.attach(reader)
+        self._alarms.attach(reader)
         publisher = self._publish_for(reader)
         if publisher is not None:
             self._run.mqtt = MqttFeed(reader, publisher)
@@ -166,8 +179,23 @@ class Services:
             host = self.settings.mqtt_host or str(of_site.get("host", "127.0.0.1"))
             port = self.settings.mqtt_port or int(of_site.get("port", 1883))
             self._publisher = Publisher(Topics(self.settings.site, node), host, port, self._log)
+            self._alarm_mqtt = AlarmMqtt(self._alarms, self._publisher, self._log)
             self._publisher.start()
         return self._publisher
+
+    def _health(self, run: _Run, *, over: bool) -> Health:
+        """What the services know that no record holds."""
+        behind = run.reader.journal_head - self._ledger.next_seq
+        return Health(
+            ledger_failing=self._ledger.failing_since_s is not None,
+            behind_scans=BEHIND_STEP * (behind // BEHIND_STEP),
+            broker_away=self._publisher is not None and not self._publisher.connected,
+            controller_gone=over and not run.reader.stopped,
+        )
+
+    def _pump_alarms(self) -> None:
+        if self._alarm_mqtt is not None:
+            self._alarm_mqtt.pump()
 
     def _may_leave(self, run: _Run, caught_up: bool) -> bool:
         """All is in the ledger; or it cannot be written and nobody waits for that."""
@@ -185,11 +213,22 @@ class Services:
              site=self.settings.site, controller_pid=run.reader.controller_pid)  # fmt: skip
         self._done_boot = run.reader.boot_id
         run.mqtt = None
+        self._finish_alarms(run)
         if self._publisher is not None:
             self._publisher.set_controller(False)
         run.reader.close()
         self._run = None
         self._awaited = True
+
+    def _finish_alarms(self, run: _Run) -> None:
+        """Take the run's last records; where they cannot be stored nobody waits for that."""
+        health = self._health(run, over=True)
+        batches = run.reader.layout.journal_slots // JOURNAL_BATCH + 1
+        for _ in range(batches):
+            if self._alarms.pump(health):
+                break
+        self._alarms.detach()
+        self._pump_alarms()
 
     def _say_awaited(self, problem: str) -> None:
         if not self._awaited:
