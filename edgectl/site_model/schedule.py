@@ -48,7 +48,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgectl.profiles.model import INT64_MAX, Command
-from edgectl.profiles.read_plan import reply_size, sync_read
+from edgectl.profiles.read_plan import reply_size, sync_reads
 from edgectl.site_model.model import Device, Line, Scan, Site
 
 RTU_FIXED_ABOVE_BAUD = 19_200  # above it the two times are fixed (MSL 2.5.1.1)
@@ -241,9 +241,9 @@ def unit_of(device: Device, gap_ns: int) -> Unit:
     rest_ns = profile.timeout_ns if device.line else 0
     sync = Cost(0, 0)
     if device.line:
-        function, _, count = sync_read(profile)
-        (length,) = _read_bytes([(function, count)])
-        sync = _cost(device, gap_ns, length)
+        function, _, counts = sync_reads(profile)
+        lengths = _read_bytes([(function, count) for count in counts])
+        sync = _cost(device, gap_ns, max(lengths))
     every = tuple(block.every for block in profile.blocks)
     return Unit(tuple(reads), every, tuple(writes), rest_ns, sync)
 

@@ -45,7 +45,7 @@ class SerialRig:
             draft.devices.append(
                 {
                     "link": 0, "timeout_ns": TIMEOUT_NS, "unit": unit, "first_block": at * blocks,
-                    "blocks": blocks, "sync_function": 3, "sync_address": ADDRESS, "sync_count": 1,
+                    "blocks": blocks, "sync_function": 3, "sync_address": ADDRESS, "sync_counts": (1, 2, 3),
                 }
             )  # fmt: skip
             for block in range(at * blocks, (at + 1) * blocks):
