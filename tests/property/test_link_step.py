@@ -88,7 +88,7 @@ class Line:
             due = [queue[0][0] for queue in self.coming if queue]
             times = [burst * PERIOD_NS, *due, *([self.deadline] if self.deadline else [])]
             self.now = min(times)
-            ready = [at for at, queue in enumerate(self.coming) if queue and queue[0][0] <= self.now]
+            ready = [at for at, each in enumerate(self.coming) if each and each[0][0] <= self.now]
             if ready:
                 self.arrived(ready[0])
             elif self.deadline == self.now:
