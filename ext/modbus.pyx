@@ -25,6 +25,19 @@ cdef uint16_t get16(const uint8_t* place) noexcept nogil:
     return (<uint16_t> place[0] << 8) | place[1]
 
 
+cdef uint8_t bits_byte(const uint16_t* words, int32_t count, int32_t first) noexcept nogil:
+    """Eight bits as they go on the wire, lowest first (MAP 6.11): words from `first` on, a bit each.
+
+    What is beyond count is 0, and is not read.
+    """
+    cdef uint8_t byte = 0
+    cdef int32_t bit
+    for bit in range(8):
+        if first + bit < count and words[first + bit] != 0:
+            byte |= 1 << bit
+    return byte
+
+
 cdef int32_t count_max(uint8_t function) noexcept nogil:
     """Greatest count of a function (MAP 6.1 to 6.12); 0 for one that is not ours."""
     if function == 1 or function == 2:
@@ -70,13 +83,12 @@ cdef int32_t modbus_encode(
     if bytes_after > 0:
         frame[12] = bytes_after
         length = MBAP_BYTES + 6 + bytes_after
-        for at in range(bytes_after):
-            frame[13 + at] = 0
-        for at in range(request.count):
-            if request.function == 16:
+        if request.function == 16:
+            for at in range(request.count):
                 put16(frame + 13 + 2 * at, words[at])
-            elif words[at] != 0:
-                frame[13 + at // 8] |= 1 << (at % 8)
+        else:
+            for at in range(bytes_after):
+                frame[13 + at] = bits_byte(words, request.count, 8 * at)
     put16(frame + 4, length - 6)
     return length
 

@@ -30,14 +30,21 @@ cdef enum:
     READ_BYTES = 5               # unit, function, byte count, CRC
 
 
+cdef uint16_t crc_step(uint16_t crc, uint8_t byte) noexcept nogil:
+    """One more byte into a CRC-16 (MSL 6.2.2)."""
+    cdef int32_t bit
+    crc ^= byte
+    for bit in range(8):
+        crc = (crc >> 1) ^ (CRC_POLYNOMIAL if crc & 1 else 0)
+    return crc
+
+
 cdef uint16_t rtu_crc(const uint8_t* bytes, int32_t length) noexcept nogil:
     """CRC-16 of a frame's bytes (MSL 6.2.2); sent low byte first."""
     cdef uint16_t crc = CRC_START
-    cdef int32_t at, bit
+    cdef int32_t at
     for at in range(length):
-        crc ^= bytes[at]
-        for bit in range(8):
-            crc = (crc >> 1) ^ (CRC_POLYNOMIAL if crc & 1 else 0)
+        crc = crc_step(crc, bytes[at])
     return crc
 
 

@@ -8,6 +8,7 @@ the site's own tables until the inverter has taken its full rating again.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +18,13 @@ from edgectl.cli.stoptest_session import (
     Say,
     SilenceTester,
     StopSession,
+    megawatt,
     run_session,
     stop_tables,
 )
 from edgectl.commissioning.stop import NS_PER_S, Stop
 from edgectl.commissioning.stop_pv import PvPlan, judge_pv
+from edgectl.errors import OverrunError
 from edgectl.image import Mailbox
 from edgectl.site_model import KernelTables, Site
 
@@ -58,7 +61,8 @@ def run_pv_tests(
         run_session(site, limited_tables(site, plans), work, cancel)
     finally:
         say("lifting the limits")
-        run_session(site, stop_tables(site), lift, ever)
+        with suppress(OverrunError):  # it ends before rows that start tripped have cleared
+            run_session(site, stop_tables(site), lift, ever)
 
 
 def limited_tables(site: Site, plans: Sequence[PvPlan]) -> KernelTables:
@@ -92,7 +96,7 @@ class PvTester(SilenceTester[PvPlan]):
 
     def _reach(self) -> None:
         """See the power stand under the limit for a while."""
-        self.say(f"{self.plan.asset} is limited to {-self.plan.power_w:g} W")
+        self.say(f"{self.plan.asset} is limited to {megawatt(-self.plan.power_w)}")
         since_ns: int | None = None
         for image in self._looks(REACH_S + self.plan.steady_ns / NS_PER_S):
             now_ns, power_w = int(image["record"]["time_ns"]), self._power_w
@@ -102,7 +106,8 @@ class PvTester(SilenceTester[PvPlan]):
                 return
         shown = self.image["samples"][self.point]["value"]
         raise self._failed(
-            f"limited to {-self.plan.power_w:g} W; {self.plan.watched} shows {shown:g} W",
+            f"limited to {megawatt(-self.plan.power_w)}; {self.plan.watched} shows "
+            f"{megawatt(shown)}",
             "Only an inverter that is held back can be seen to be let go.",
             "Choose a lower limit or a sunnier hour; see whether the inverter takes a limit.",
         )
@@ -127,7 +132,7 @@ class PvTester(SilenceTester[PvPlan]):
                 break
             if found.observed_ns // (5 * NS_PER_S) > said_s:
                 said_s = found.observed_ns // (5 * NS_PER_S)
-                self.say(f"{found.observed_ns / NS_PER_S:.0f} s: {found.last_power_w:g} W")
+                self.say(f"{found.observed_ns / NS_PER_S:.0f} s: {megawatt(found.last_power_w)}")
         if int(self.image["links"][self.device]["write_failures"]) != failures:
             raise self._failed(
                 "its last write failed or was cut off",
@@ -141,7 +146,7 @@ class PvTester(SilenceTester[PvPlan]):
         self._await_ready()
         first = int(self.image["links"][self.device]["writes"])
         if first > 0 or self._until(self._written, LIFT_S):
-            self.say(f"{self.plan.asset} may generate {self.plan.pv.rating_w:g} W again")
+            self.say(f"{self.plan.asset} may generate {megawatt(self.plan.pv.rating_w)} again")
         else:
             self.say(f"{self.plan.asset} DID NOT TAKE ITS RATING AGAIN: it is still limited")
 

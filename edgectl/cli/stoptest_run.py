@@ -17,6 +17,7 @@ from edgectl.cli.stoptest_session import (
     Say,
     SilenceTester,
     StopSession,
+    megawatt,
     run_session,
     stop_tables,
 )
@@ -123,7 +124,7 @@ class StopTester(SilenceTester[StopPlan]):
 
     def _reach(self) -> None:
         """Ask for the power, and see it stand for a while at the watched point."""
-        self.say(f"asking {self.plan.battery.id} for {self.plan.power_w:g} W")
+        self.say(f"asking {self.plan.battery.id} for {megawatt(self.plan.power_w)}")
         self._want(self.plan.power_w)
         since_ns: int | None = None
         for image in self._looks(REACH_S + self.plan.steady_ns / NS_PER_S):
@@ -167,7 +168,7 @@ class StopTester(SilenceTester[StopPlan]):
                 break
             if found.observed_ns // (5 * NS_PER_S) > said_s:
                 said_s = found.observed_ns // (5 * NS_PER_S)
-                self.say(f"{found.observed_ns / NS_PER_S:.0f} s: {found.last_power_w:g} W")
+                self.say(f"{found.observed_ns / NS_PER_S:.0f} s: {megawatt(found.last_power_w)}")
         if int(self.image["links"][self.device]["write_failures"]) != failures:
             raise self._failed(
                 "its last write failed or was cut off",
@@ -212,7 +213,11 @@ class StopTester(SilenceTester[StopPlan]):
                 lambda: self._power_w is not None and abs(self._power_w) <= band_w, ZERO_S
             )
             shown = self.image["samples"][self.point]["value"]
-            end = "is back at zero" if at_zero else f"DOES NOT COME TO ZERO: it shows {shown:g} W"
+            end = (
+                "is back at zero"
+                if at_zero
+                else f"DOES NOT COME TO ZERO: it shows {megawatt(shown)}"
+            )
             self.say(f"{self.plan.device} {end}")
 
 

@@ -32,6 +32,11 @@ Say = Callable[[str], None]
 Plan = TypeVar("Plan", bound=SilencePlan)
 
 
+def megawatt(value_w: float) -> str:
+    """A power as a person reads it, to the kW."""
+    return f"{round(value_w / 1e6, 3):g} MW"
+
+
 class StopSession(Session):
     """A session that is armed for the test whatever the record says, and may silence a device."""
 
