@@ -48,6 +48,7 @@ exit status
   5  a controller of this site is running
 
 example:  edgectl stoptest SITE --device PCS-01 --power-w 500000 --by "A. Name"
+          edgectl stoptest SITE --device PV-01 --power-w -4000000 --by "A. Name"
 """
 
 W_PER_MW = 1e6
