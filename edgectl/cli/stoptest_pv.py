@@ -99,6 +99,7 @@ class PvTester(SilenceTester[PvPlan]):
         self.say(f"{self.plan.asset} is limited to {megawatt(-self.plan.power_w)}")
         since_ns: int | None = None
         for image in self._looks(REACH_S + self.plan.steady_ns / NS_PER_S):
+            self._reset(image)
             now_ns, power_w = int(image["record"]["time_ns"]), self._power_w
             there = power_w is not None and self.plan.reached(power_w)
             since_ns = (since_ns or now_ns) if there else None

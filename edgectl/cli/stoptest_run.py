@@ -7,13 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgectl._kernel.dispatch import Binding
-from edgectl._kernel.interlock import InterlockStatus, Reset
-from edgectl._kernel.journal import MailKind
+from edgectl._kernel.interlock import InterlockStatus
 from edgectl.cli.stoptest_session import (
     LOOK_S,
     MUTE_ALL,
     MUTE_WRITES,
-    REQUEST_TTL_S,
     Say,
     SilenceTester,
     StopSession,
@@ -110,17 +108,6 @@ class StopTester(SilenceTester[StopPlan]):
         status = self.image["interlocks"]["status"]
         rows = stopping_rows(self.site, self.plan)
         return [at for at in rows if status[at] >= InterlockStatus.INTERLOCK_TRIPPED]
-
-    def _reset(self, image: Any) -> None:
-        """Reset as the operator what has only waited for it since the start."""
-        for at, row in enumerate(self.site.interlocks):
-            now = image["interlocks"][at]
-            if (
-                row.reset == "operator"
-                and now["start"]
-                and now["status"] == InterlockStatus.INTERLOCK_LATCHED
-            ):
-                self.mailbox.put(MailKind.MAIL_RESET, at, 0.0, Reset.RESET_OPERATOR, REQUEST_TTL_S)
 
     def _reach(self) -> None:
         """Ask for the power, and see it stand for a while at the watched point."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from edgectl._kernel.dispatch import RequestSource
+from edgectl._kernel.interlock import InterlockStatus, Reset
 from edgectl._kernel.journal import MailKind
 from edgectl._kernel.quality import Quality
 from edgectl.commissioning.stop import NotMeasuredError, SilencePlan, Trace
@@ -266,6 +267,17 @@ class SilenceTester(Generic[Plan]):
             "The whole site must be seen while a device is silenced.",
             "Find out why: edgectl probe HOST.",
         )
+
+    def _reset(self, image: Any) -> None:
+        """Reset as the operator what has only waited for it since the start."""
+        for at, row in enumerate(self.site.interlocks):
+            now = image["interlocks"][at]
+            if (
+                row.reset == "operator"
+                and now["start"]
+                and now["status"] == InterlockStatus.INTERLOCK_LATCHED
+            ):
+                self.mailbox.put(MailKind.MAIL_RESET, at, 0.0, Reset.RESET_OPERATOR, REQUEST_TTL_S)
 
     def _until(self, there: Callable[[], bool], seconds: float) -> bool:
         """Look until something is so, whatever was cancelled meanwhile."""

@@ -96,10 +96,12 @@ def plan_stop(site: Site, device: str, power_w: float, observe_ns: int) -> StopP
     """
     found = [at for at, one in enumerate(site.batteries) if _owner(one.command) == device]
     if not found:
-        known = ", ".join(_owner(each.command) for each in site.batteries) or "none"
+        commands = [each.command for each in site.batteries]
+        commands += [each.limit for each in site.pvs if each.limit is not None]
+        known = ", ".join(map(_owner, commands)) or "none"
         raise NotMeasuredError(
             where=f"--device {device}",
-            problem="no battery of this site is commanded through it",
+            problem="no battery or PV of this site is commanded through it",
             because="A device that is never commanded has nothing to stop.",
             remedy=f"Devices that can be tested: {known}.",
         )

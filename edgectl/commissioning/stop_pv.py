@@ -52,8 +52,8 @@ def plan_pv(site: Site, device: str, power_w: float, observe_ns: int) -> PvPlan:
     if not least_w <= -power_w < pv.rating_w:
         raise NotMeasuredError(
             where=f"--power-w {power_w:g}",
-            problem=f"{pv.id} can be seen under a limit from {-least_w:g} to under "
-            f"{-pv.rating_w:g} W",
+            problem=f"{pv.id} can be seen under a limit from {-least_w / 1e6:g} to under "
+            f"{-pv.rating_w / 1e6:g} MW",
             because="Generation is negative; less drowns in the deadband and the noise of the "
             "meter, more is no limit.",
             remedy="Choose about half of what the sun gives now.",

@@ -1,9 +1,10 @@
 """Whether the field bus can hold the age of its values: a bound for every link, before start.
 
 How a link serves (ext/exchange.pyx): one request is outstanding. A write goes
-first, but never more in a row than there are outputs while a read waits. Else the devices have turns, and within a device its blocks. A block is
-marked due every `every` periods T of the scan, at a burst; a mark on a block
-that is due already changes nothing, so no queue grows.
+first, but never more in a row than there are outputs while a read waits. Else
+the devices have turns, and within a device its blocks. A block is marked due
+every `every` periods T of the scan, at a burst; a mark on a block that is due
+already changes nothing, so no queue grows.
 
 How late may the reply to a block b of device D come after its mark? Until it has
 come, the link has spent its time on no more than:
