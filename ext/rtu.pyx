@@ -14,29 +14,19 @@ from libc.string cimport memcpy
 
 from edgectl._kernel.modbus cimport (
     ADU_BYTES_MAX, FRAME_BROKEN, FRAME_PARTIAL, FRAME_WHOLE, MODBUS_BAD_COUNT, MODBUS_BAD_CRC,
-    MODBUS_OK, READ_BITS_MAX, FrameStatus, ModbusStatus, Request, modbus_check, modbus_encode,
-    request_of)
+    MODBUS_OK, READ_BITS_MAX, FrameStatus, ModbusStatus, Request, crc_step, modbus_check,
+    modbus_encode, request_of)
 
 from edgectl._kernel import modbus
 
 cdef enum:
     CRC_START = 0xFFFF           # MSL 6.2.2
-    CRC_POLYNOMIAL = 0xA001      # MSL 6.2.2: 0x8005 with its bits turned round
     CRC_BYTES = 2
     HEADER_BYTES = 6             # of the MBAP header, without the unit that RTU has as well
     EXCEPTION_BIT = 0x80         # MAP 7
     EXCEPTION_BYTES = 5          # unit, function, code, CRC
     WRITE_REPLY_BYTES = 8        # unit, function, address, value or count, CRC
     READ_BYTES = 5               # unit, function, byte count, CRC
-
-
-cdef uint16_t crc_step(uint16_t crc, uint8_t byte) noexcept nogil:
-    """One more byte into a CRC-16 (MSL 6.2.2)."""
-    cdef int32_t bit
-    crc ^= byte
-    for bit in range(8):
-        crc = (crc >> 1) ^ (CRC_POLYNOMIAL if crc & 1 else 0)
-    return crc
 
 
 cdef uint16_t rtu_crc(const uint8_t* bytes, int32_t length) noexcept nogil:

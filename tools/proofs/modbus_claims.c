@@ -143,3 +143,17 @@ void bits_exact(void) {
     REACHED(byte == 0 && first >= count, "nothing");
 }
 void encode_registers(void) { encode_whole(16, 123, 1); }
+
+void crc_step(void) {
+    uint16_t crc = nondet_uint16();
+    uint8_t byte = nondet_uint8();
+    uint16_t next = F(crc_step)(crc, byte);
+    uint16_t whole = crc ^ byte; /* MSL 6.2.2, steps 2 to 5 */
+    for (int bit = 0; bit < 8; bit++) {
+        _Bool carry = whole & 1;
+        whole >>= 1;
+        if (carry) whole ^= 0xA001;
+    }
+    CLAIM(next == whole, "the standard's, for every CRC and byte");
+    REACHED(next == 0, "no rest");
+}
