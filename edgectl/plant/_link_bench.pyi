@@ -1,3 +1,5 @@
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -5,13 +7,13 @@ from edgectl._kernel.fieldbus import RequestKind
 from edgectl._kernel.kernel import Kernel
 
 class LinkBench:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         kernel: Kernel,
         links: NDArray[np.void],
         devices: NDArray[np.void],
         probes: NDArray[np.void],
-    ) -> None: ...
+    ) -> Self: ...
     def connect(self, now_ns: int) -> None: ...
     def mark(self, period: int, now_ns: int) -> None: ...
     def commit(self, output: int, value: float) -> bool: ...
