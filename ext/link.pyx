@@ -31,8 +31,8 @@ from edgectl._kernel.modbus cimport (
 from edgectl._kernel.process_image cimport BLOCK_WORDS_MAX
 from edgectl._kernel.rtu cimport rtu_check, rtu_encode, rtu_frame, rtu_reply_bytes
 from edgectl._kernel.sockets cimport (
-    EAGAIN, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL, close,
-    edgectl_connect, edgectl_connect_error, edgectl_watch, read, recv, send, write)
+    EAGAIN, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL,
+    close, edgectl_connect, edgectl_connect_error, edgectl_watch, read, recv, send, write)
 
 cdef enum:
     USER_TIMEOUT_MS = 3000       # a half-open connection is noticed in seconds

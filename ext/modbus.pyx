@@ -27,7 +27,7 @@ cdef uint16_t get16(const uint8_t* place) noexcept nogil:
 
 
 cdef uint8_t bits_byte(const uint16_t* words, int32_t count, int32_t first) noexcept nogil:
-    """Eight bits as they go on the wire, lowest first (MAP 6.11): words from `first` on, a bit each.
+    """Eight bits as on the wire, lowest first (MAP 6.11): words from `first` on, a bit each.
 
     What is beyond count is 0, and is not read.
     """
