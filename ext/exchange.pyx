@@ -2,17 +2,19 @@
 
 The order is: a write that waits, then the devices in turn, each with a probe it
 still owes or its next block that is due. So no device or block keeps another
-from its turn; writes go before all reads, and docs/schedule.md counts them.
+from its turn. Writes go before reads, but never more in a row than the link has
+outputs while a read waits; docs/schedule.md counts them.
 
 A write is sent once: its fate is told to the scan, which reads back and
 decides. A device that falls silent behind a link that others share is left
 alone for a while, and is asked who it is when it comes back.
 
 On a serial line nothing tells a late reply from the next of the same length.
-So after a lost reply a unit is first asked for as many registers as nothing
-else of it is ever asked for. A unit answers in order: once that reply is there,
-the lost one came before it or never comes. Until then nothing of the unit is
-believed, and nothing is written to it.
+So after a lost reply, and when a port was opened, a unit is first asked for as
+many registers as nothing else of it is ever asked for. A unit answers in order:
+once that reply is there, the lost one came before it or never comes. Until then
+nothing of the unit is believed, and nothing is written to it. Three such lengths
+have turns, so that the reply to one that was lost as well is not taken for it.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -22,7 +24,8 @@ from edgectl._kernel.atomic cimport load32, store64
 from edgectl._kernel.fieldbus cimport (
     FIRMWARE_BYTES, FIRMWARE_NIBBLES, FIRMWARE_NONE, FIRMWARE_TEXT, LINK_SERIAL, LINK_WAITING,
     PROBE_WORDS_MAX, REQUEST_PROBE, REQUEST_READ, REQUEST_SYNC, REQUEST_WRITE, VERSION_PARTS_MAX,
-    Bus, BusDevice, BusDeviceRow, FirmwareDecode, Link, LinkRow, ProbeRow, RequestKind)
+    SYNC_COUNTS, Bus, BusDevice, BusDeviceRow, FirmwareDecode, Link, LinkRow, ProbeRow,
+    RequestKind)
 from edgectl._kernel.process_image cimport (
     BlockBuffer, DeviceLink, OutputBuffer, OutputRow, block_fault, block_publish, output_take)
 from edgectl._kernel.quality cimport REASON_COMMUNICATION, REASON_CONFIGURATION, Reason
@@ -213,6 +216,9 @@ cdef bint choose_write(Bus* bus, Link* link, int32_t device, int64_t now_ns) noe
         buffer = &bus.image.output_buffers[output]
         if not output_take(buffer):
             continue
+        if buffer.withdrawn[buffer.front]:
+            output_fate(bus, output, False, now_ns)
+            continue
         output_row = &bus.image.output_rows[output]
         choose(bus, link, device, REQUEST_WRITE, output)
         link.request.function = output_row.function
@@ -228,10 +234,12 @@ cdef bint choose_write(Bus* bus, Link* link, int32_t device, int64_t now_ns) noe
 cdef void choose_sync(Bus* bus, Link* link, int32_t device) noexcept nogil:
     """Take the read that tells what was lost from what comes."""
     cdef const BusDeviceRow* row = &bus.device_rows[device]
+    cdef BusDevice* state = &bus.devices[device]
+    state.sync_turn = (state.sync_turn + 1) % SYNC_COUNTS
     choose(bus, link, device, REQUEST_SYNC, 0)
     link.request.function = row.sync_function
     link.request.address = row.sync_address
-    link.request.count = row.sync_count
+    link.request.count = row.sync_counts[state.sync_turn]
 
 
 cdef void choose_probe(Bus* bus, Link* link, int32_t device) noexcept nogil:
@@ -269,17 +277,20 @@ cdef bint choose_read(Bus* bus, Link* link, int32_t device, int64_t now_ns) noex
     return False
 
 
-cdef bint exchange_choose(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """Fill the link's next request; false when there is nothing to ask."""
-    cdef Link* link = &bus.links[at]
-    cdef const LinkRow* row = &bus.link_rows[at]
-    cdef BusDevice* state
-    cdef int32_t step, device
-
-    link.words = NULL
+cdef bint any_write(Bus* bus, Link* link, const LinkRow* row, int64_t now_ns) noexcept nogil:
+    """Take a commit that waits for a device of the link, if there is one."""
+    cdef int32_t step
     for step in range(row.devices):
         if choose_write(bus, link, row.first_device + step, now_ns):
+            link.writes_in_row += 1
             return True
+    return False
+
+
+cdef bint any_read(Bus* bus, Link* link, const LinkRow* row, int64_t now_ns) noexcept nogil:
+    """Take what is to be read of the next device in turn, if there is anything."""
+    cdef BusDevice* state
+    cdef int32_t step, device
     for step in range(row.devices):
         device = row.first_device + (link.turn - row.first_device + 1 + step) % row.devices
         state = &bus.devices[device]
@@ -293,12 +304,30 @@ cdef bint exchange_choose(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
         elif not choose_read(bus, link, device, now_ns):
             continue
         link.turn = device
+        link.writes_in_row = 0
         return True
     return False
 
 
+cdef bint exchange_choose(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
+    """Fill the link's next request; false when there is nothing to ask."""
+    cdef Link* link = &bus.links[at]
+    cdef const LinkRow* row = &bus.link_rows[at]
+    cdef bint had_turns = link.writes_in_row >= link.outputs
+
+    link.words = NULL
+    if not had_turns and any_write(bus, link, row, now_ns):
+        return True
+    if any_read(bus, link, row, now_ns):
+        return True
+    return had_turns and any_write(bus, link, row, now_ns)
+
+
 cdef void exchange_connected(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """The connection stands: every device behind it is to be identified."""
+    """The connection stands: every device behind it is to be identified.
+
+    Through a serial port that was opened anew a reply to whoever had it before may come.
+    """
     cdef const LinkRow* row = &bus.link_rows[at]
     cdef int32_t device
     for device in range(row.first_device, row.first_device + row.devices):
@@ -308,7 +337,7 @@ cdef void exchange_connected(Bus* bus, int32_t at, int64_t now_ns) noexcept nogi
         bus.devices[device].in_range = True
         bus.devices[device].hold_until_ns = 0
         bus.devices[device].quarantine_ns = 0
-        bus.devices[device].unsynced = 0
+        bus.devices[device].unsynced = row.kind == LINK_SERIAL
         device_agreed(bus, device, now_ns)
 
 
@@ -346,8 +375,13 @@ cdef void exchange_failed(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
     device.failures_in_row += 1
     if (serial or bus.link_rows[at].devices > 1) \
             and device.failures_in_row >= UNIT_FAILURES_TO_HOLD:
-        device_hold(bus, link.device)
-        device.hold_until_ns = now_ns + device.hold_ns
+        device_rest(bus, link.device, now_ns)
+
+
+cdef void device_rest(Bus* bus, int32_t device, int64_t now_ns) noexcept nogil:
+    """Leave a serial unit alone, until what was lost has come or never will."""
+    device_hold(bus, device)
+    bus.devices[device].hold_until_ns = now_ns + bus.devices[device].hold_ns
 
 
 cdef void device_heard(Bus* bus, int32_t device, int64_t now_ns) noexcept nogil:
@@ -405,14 +439,19 @@ cdef void exchange_refused(Bus* bus, int32_t at, uint8_t exception, int64_t now_
 
     What it calls illegal is asked again in seconds, in case it was changed;
     what it is too busy for, after a second. A device that shows no version
-    where the profile has one is read, and not written. An exception to a sync
-    shows as well as its reply that the unit is through with what it was asked before.
+    where the profile has one is read, and not written. An exception to a sync may
+    be one to what was lost: it shows the unit in step only where nothing was
+    asked of it for a second or longer before.
     """
     cdef Link* link = &bus.links[at]
+    cdef bint rested = bus.devices[link.device].hold_ns > 0
     cdef Reason reason = REASON_COMMUNICATION
     cdef int64_t hold_ns = now_ns + <int64_t> UNIT_HOLD_MIN_MS * NS_PER_MS
 
     bus.image.links[link.device].exceptions += 1
+    if link.kind == REQUEST_SYNC and not rested:
+        device_rest(bus, link.device, now_ns)
+        return
     device_heard(bus, link.device, now_ns)
     if exception <= EXCEPTION_CONFIGURATION_MAX:
         reason = REASON_CONFIGURATION

@@ -54,12 +54,17 @@ cdef extern from *:
         return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
     }
     static inline uint32_t edgectl_event_link(const struct epoll_event *e) { return e->data.u32; }
+    static inline int edgectl_event_ends(const struct epoll_event *e)
+    {
+        return (e->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    }
     """
     cdef struct epoll_event:
         uint32_t events
     int edgectl_wait(int epoll_fd, epoll_event* events, int most, int64_t wait_ns) nogil
     int edgectl_watch_wake(int epoll_fd, int fd) nogil
     uint32_t edgectl_event_link(const epoll_event* event) nogil
+    bint edgectl_event_ends(const epoll_event* event) nogil
     int epoll_create1(int flags) nogil
     int eventfd(unsigned int start, int flags) nogil
     int close(int fd) nogil
@@ -92,11 +97,7 @@ cdef void serve_burst(Bus* bus, int64_t now_ns) noexcept nogil:
     """Mark the reads that are due for the coming scan, and start every idle link."""
     cdef int32_t at
     cdef int64_t late_ns
-    for at in range(bus.image.blocks):
-        if bus.period % bus.image.block_rows[at].every == bus.image.block_rows[at].phase:
-            if not bus.block_due[at]:
-                bus.block_due_ns[at] = now_ns
-            bus.block_due[at] = True
+    bus_mark(bus, now_ns)
     for at in range(bus.links_count):
         link_next(bus, at, now_ns)
     bus.period += 1
@@ -104,6 +105,16 @@ cdef void serve_burst(Bus* bus, int64_t now_ns) noexcept nogil:
     if late_ns > 0:
         bus.period += late_ns // bus.period_ns + 1
     store64(bus.cpu_ns, thread_cpu_ns())
+
+
+cdef void bus_mark(Bus* bus, int64_t now_ns) noexcept nogil:
+    """Mark the reads that are due in bus.period."""
+    cdef int32_t at
+    for at in range(bus.image.blocks):
+        if bus.period % bus.image.block_rows[at].every == bus.image.block_rows[at].phase:
+            if not bus.block_due[at]:
+                bus.block_due_ns[at] = now_ns
+            bus.block_due[at] = True
 
 
 cdef int64_t burst_ns(const Bus* bus) noexcept nogil:
@@ -131,7 +142,7 @@ cdef void serve_event(Bus* bus, const epoll_event* event, int64_t now_ns) noexce
     elif bus.links[at].state == LINK_CONNECTING:
         link_connected(bus, at, now_ns)
     else:
-        link_readable(bus, at, now_ns)
+        link_readable(bus, at, edgectl_event_ends(event), now_ns)
 
 
 cdef void bus_poll(Bus* bus, int64_t until_ns) noexcept nogil:
@@ -202,6 +213,8 @@ cdef class FieldBus:
             raise MemoryError("no memory or file descriptors left for the field bus")
         for at in range(bus.links_count):
             bus.links[at].fd = -1
+        for at in range(devices.shape[0]):
+            bus.links[devices[at].link].outputs += devices[at].outputs
         self._check(devices, probes)
         bus.period_ns = kernel.state.row.period_ns
         bus.lead_ns = kernel.state.row.lead_ns
@@ -222,8 +235,9 @@ cdef class FieldBus:
         for at in range(devices.shape[0]):
             row = &devices[at]
             if self.bus.link_rows[row.link].kind == LINK_SERIAL and not (
-                    1 <= row.sync_function <= 4 and 1 <= row.sync_count <= BLOCK_WORDS_MAX
-                    and row.any_unit == 0):
+                    1 <= row.sync_function <= 4 and row.any_unit == 0
+                    and all(1 <= row.sync_counts[n] <= BLOCK_WORDS_MAX
+                            for n in range(SYNC_COUNTS))):
                 raise ValueError(f"device {at} is on a serial line: it needs a read to find its "
                                  "step by, and answers as itself")
 

@@ -31,14 +31,15 @@ from edgectl._kernel.modbus cimport (
 from edgectl._kernel.process_image cimport BLOCK_WORDS_MAX
 from edgectl._kernel.rtu cimport rtu_check, rtu_encode, rtu_frame, rtu_reply_bytes
 from edgectl._kernel.sockets cimport (
-    EAGAIN, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, MSG_NOSIGNAL, close,
-    edgectl_connect, edgectl_connect_error, edgectl_watch, read, recv, send, write)
+    EAGAIN, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, MSG_NOSIGNAL,
+    close, edgectl_connect, edgectl_connect_error, edgectl_watch, read, recv, send, write)
 
 cdef enum:
     USER_TIMEOUT_MS = 3000       # a half-open connection is noticed in seconds
     BACKOFF_MIN_MS = 200
     BACKOFF_MAX_MS = 5000        # capped near seconds: a cabinet must come back by itself
     PORT_WAIT_MS = 100           # between looks for a port that was handed over
+    RECEIVES_MAX = 32            # of one event: more than all replies that may be on their way
     GOOD_TO_RESET = 3            # replies in a row that reset the back-off
     NS_PER_MS = 1000000
 
@@ -113,7 +114,8 @@ cdef void link_connected(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
     """The connection stands, or it failed."""
     cdef Link* link = &bus.links[at]
     if edgectl_connect_error(link.fd) != 0 \
-            or edgectl_watch(bus.epoll_fd, EPOLL_CTL_MOD, link.fd, EPOLLIN, at) < 0:
+            or edgectl_watch(bus.epoll_fd, EPOLL_CTL_MOD, link.fd,
+                             EPOLLIN | EPOLLRDHUP | EPOLLET, at) < 0:
         link_down(bus, at, now_ns)
         return
     link_settle(bus, at, now_ns)
@@ -306,32 +308,53 @@ cdef void serial_arrived(Bus* bus, int32_t at, bint begins, int64_t now_ns) noex
     request_done(bus, at, status, words, exception, now_ns)
 
 
-cdef void link_readable(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """Take what came and consume every whole frame in it."""
+cdef void link_readable(Bus* bus, int32_t at, bint ends, int64_t now_ns) noexcept nogil:
+    """Take what came and consume every whole frame in it.
+
+    ends  the other side has closed: after what came there is an end to be read
+
+    A connection is told of once (EPOLLET), so all of it must be taken: a reply
+    that leaves room in the buffer was all there was. What is still more than
+    replies can be is nothing that was asked for.
+    """
     cdef Link* link = &bus.links[at]
     cdef Framer* framer = &link.framer
-    cdef bint serial = bus.link_rows[at].kind == LINK_SERIAL
-    cdef bint begins = False
+    cdef int32_t fd = link.fd
+    cdef int32_t turn, room
     cdef ssize_t count
 
-    if serial:
-        begins = now_ns - link.heard_ns > bus.link_rows[at].idle_ns
-        if begins:
-            framer.fill = 0
-        link.heard_ns = now_ns
-        count = read(link.fd, framer.bytes + framer.fill, ADU_BYTES_MAX - framer.fill)
-    else:
-        count = recv(link.fd, framer.bytes + framer.fill, ADU_BYTES_MAX - framer.fill, 0)
-    if count <= 0:
-        if count < 0 and errno == EAGAIN:
-            return
-        link_down(bus, at, now_ns)
+    if bus.link_rows[at].kind == LINK_SERIAL:
+        line_readable(bus, at, now_ns)
         return
-    framer.fill += <int32_t> count
-    if serial:
-        serial_arrived(bus, at, begins, now_ns)
-    else:
+    for turn in range(RECEIVES_MAX):
+        room = ADU_BYTES_MAX - framer.fill
+        count = recv(fd, framer.bytes + framer.fill, room, 0)
+        if count <= 0:
+            if count == 0 or errno != EAGAIN:
+                link_down(bus, at, now_ns)
+            return
+        framer.fill += <int32_t> count
         consume_frames(bus, at, now_ns)
+        if link.fd != fd or (count < room and not ends):
+            return
+    link_down(bus, at, now_ns)
+
+
+cdef void line_readable(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
+    """Take what a serial line brought."""
+    cdef Link* link = &bus.links[at]
+    cdef Framer* framer = &link.framer
+    cdef bint begins = now_ns - link.heard_ns > bus.link_rows[at].idle_ns
+    cdef ssize_t count
+    if begins:
+        framer.fill = 0
+    link.heard_ns = now_ns
+    count = read(link.fd, framer.bytes + framer.fill, ADU_BYTES_MAX - framer.fill)
+    if count > 0:
+        framer.fill += <int32_t> count
+        serial_arrived(bus, at, begins, now_ns)
+    elif count == 0 or errno != EAGAIN:
+        link_down(bus, at, now_ns)
 
 
 cdef void consume_frames(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:

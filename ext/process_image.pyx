@@ -198,21 +198,11 @@ cdef void put_number(
     words[0], words[1] = high, low
 
 
-cdef OutputStatus image_commit(Image* image, int32_t output, double value) noexcept nogil:
-    """Put one permitted setpoint into the output image, for the bus to write.
-
-    output  index of the command
-    value   SI unit of the command
-
-    Nothing is committed unless the value is finite, the device's scale factor
-    is good and the raw number fits the register.
-    """
-    cdef const OutputRow* row = &image.output_rows[output]
-    cdef OutputBuffer* buffer = &image.output_buffers[output]
+cdef OutputStatus raw_of(
+    const Image* image, const OutputRow* row, double value, double* raw) noexcept nogil:
+    """Set raw to the number in the register; only where it can be written."""
     cdef const Sample* factor
     cdef double scale = row.scale
-    cdef double raw
-    cdef uint16_t* words
 
     if not isfinite(value):
         return OUTPUT_NOT_FINITE
@@ -221,12 +211,43 @@ cdef OutputStatus image_commit(Image* image, int32_t output, double value) noexc
         if factor.quality != QUALITY_GOOD or not fabs(factor.value) <= SF_MAX:
             return OUTPUT_NO_SCALE
         scale *= POW10[<int32_t> llrint(factor.value) + SF_MAX]
-    raw = value / scale
-    if not (raw >= row.raw_min and raw <= row.raw_max):
+    raw[0] = value / scale
+    if not (raw[0] >= row.raw_min and raw[0] <= row.raw_max):
         return OUTPUT_OUT_OF_RANGE
     if row.type != TYPE_F32:
-        raw = <double> llrint(raw)
+        raw[0] = <double> llrint(raw[0])
+    return OUTPUT_COMMITTED
+
+
+cdef void output_withdraw(OutputBuffer* buffer) noexcept nogil:
+    """What still waits is no longer wanted, and nothing can be put in its place."""
+    if load32(&buffer.middle) & BUFFER_NEW:
+        buffer.withdrawn[buffer.back] = True
+        buffer.commit[buffer.back] = buffer.committed
+        buffer.back = exchange32(&buffer.middle, buffer.back | BUFFER_NEW) & BUFFER_INDEX
+
+
+cdef OutputStatus image_commit(Image* image, int32_t output, double value) noexcept nogil:
+    """Put one permitted setpoint into the output image, for the bus to write.
+
+    output  index of the command
+    value   SI unit of the command
+
+    Nothing is committed unless the value is finite, the device's scale factor
+    is good and the raw number fits the register; what still waited to be
+    written is then withdrawn: it is not what the scan wants any more.
+    """
+    cdef const OutputRow* row = &image.output_rows[output]
+    cdef OutputBuffer* buffer = &image.output_buffers[output]
+    cdef double raw = 0.0
+    cdef OutputStatus status = raw_of(image, row, value, &raw)
+    cdef uint16_t* words
+
+    if status != OUTPUT_COMMITTED:
+        output_withdraw(buffer)
+        return status
     words = buffer.words[buffer.back]
+    buffer.withdrawn[buffer.back] = False
     memcpy(words, row.template_words, sizeof(row.template_words))
     put_number(words + row.value_word, row.type, row.word_order, raw)
     buffer.committed += 1

@@ -14,14 +14,13 @@ from libc.string cimport memcpy
 
 from edgectl._kernel.modbus cimport (
     ADU_BYTES_MAX, FRAME_BROKEN, FRAME_PARTIAL, FRAME_WHOLE, MODBUS_BAD_COUNT, MODBUS_BAD_CRC,
-    MODBUS_OK, READ_BITS_MAX, FrameStatus, ModbusStatus, Request, modbus_check, modbus_encode,
-    request_of)
+    MODBUS_OK, READ_BITS_MAX, FrameStatus, ModbusStatus, Request, crc_step, modbus_check,
+    modbus_encode, request_of)
 
 from edgectl._kernel import modbus
 
 cdef enum:
     CRC_START = 0xFFFF           # MSL 6.2.2
-    CRC_POLYNOMIAL = 0xA001      # MSL 6.2.2: 0x8005 with its bits turned round
     CRC_BYTES = 2
     HEADER_BYTES = 6             # of the MBAP header, without the unit that RTU has as well
     EXCEPTION_BIT = 0x80         # MAP 7
@@ -33,11 +32,9 @@ cdef enum:
 cdef uint16_t rtu_crc(const uint8_t* bytes, int32_t length) noexcept nogil:
     """CRC-16 of a frame's bytes (MSL 6.2.2); sent low byte first."""
     cdef uint16_t crc = CRC_START
-    cdef int32_t at, bit
+    cdef int32_t at
     for at in range(length):
-        crc ^= bytes[at]
-        for bit in range(8):
-            crc = (crc >> 1) ^ (CRC_POLYNOMIAL if crc & 1 else 0)
+        crc = crc_step(crc, bytes[at])
     return crc
 
 

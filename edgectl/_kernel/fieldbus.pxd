@@ -13,6 +13,7 @@ cdef enum:
     PROBE_ALTERNATIVES_MAX = 8
     FIRMWARE_RANGES_MAX = 4
     VERSION_PARTS_MAX = 4        # of 16 bits each, the first one highest
+    SYNC_COUNTS = 3              # lengths of the reads that bring a serial unit in step, in turn
 
 cpdef enum LinkKind:
     LINK_TCP = 0
@@ -49,8 +50,8 @@ cdef struct BusDeviceRow:
     int32_t probes
     int32_t first_output
     int32_t outputs
-    uint16_t sync_address        # serial: a read whose reply is as long as no other's of the
-    uint16_t sync_count          # ... device; what comes after it answers what was asked after it
+    uint16_t sync_address        # serial: reads whose replies are as long as no other's of the
+    uint16_t sync_counts[SYNC_COUNTS]    # ... device, nor as each other's
     uint8_t sync_function
     uint8_t unit
     uint8_t any_unit
@@ -96,6 +97,8 @@ cdef struct Link:
     int32_t failures_in_row
     int32_t good_in_row
     int32_t turn                 # device served last, so that all have their turn
+    int32_t outputs              # of its devices: so many writes go in a row while a read waits
+    int32_t writes_in_row
     int32_t late_at
     uint16_t transaction         # last id used
     uint16_t late_ids[LATE_IDS_MAX]
@@ -113,7 +116,8 @@ cdef struct BusDevice:
     int32_t probes_agreed
     int32_t failures_in_row
     int32_t turn                 # block read last, so that all have their turn
-    int32_t unsynced             # serial: replies lost since a reply was surely the asked one
+    int32_t unsynced             # serial: requests lost since a reply was surely the asked one
+    int32_t sync_turn            # which of its lengths was asked for last
     uint32_t mute                # shared: 1 no writes, 2 nothing at all is sent to it
     uint8_t in_range             # its firmware is one that the profile may write to
 
@@ -141,5 +145,6 @@ cdef struct Bus:
     uint32_t stop
 
 cdef void bus_open(Bus* bus, int64_t now_ns) noexcept nogil
+cdef void bus_mark(Bus* bus, int64_t now_ns) noexcept nogil
 cdef void bus_poll(Bus* bus, int64_t until_ns) noexcept nogil
 cdef void bus_close(Bus* bus) noexcept nogil

@@ -50,4 +50,5 @@ cdef FrameStatus modbus_frame(const uint8_t* bytes, int32_t fill, int32_t* lengt
 cdef ModbusStatus modbus_check(
     const uint8_t* frame, int32_t length, const Request* request,
     uint16_t* words, uint8_t* exception) noexcept nogil
+cdef uint16_t crc_step(uint16_t crc, uint8_t byte) noexcept nogil
 cdef Request request_of(fields) except *

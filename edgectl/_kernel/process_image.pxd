@@ -82,6 +82,7 @@ cdef struct OutputRow:           # one command of one device
 cdef struct OutputBuffer:        # triple buffer, scan to bus; latest wins
     uint16_t words[3][OUTPUT_WORDS_MAX]
     int64_t commit[3]            # commit number of each
+    uint8_t withdrawn[3]         # nothing is to be sent in place of what waited
     uint32_t middle
     uint8_t back                 # the scan's own
     uint8_t front                # the bus's own

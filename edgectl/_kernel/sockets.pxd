@@ -73,6 +73,8 @@ cdef extern from *:
     ssize_t send(int fd, const void* place, size_t size, int flags) nogil
     enum: EPOLLIN
     enum: EPOLLOUT
+    enum: EPOLLET
+    enum: EPOLLRDHUP
     enum: EPOLL_CTL_ADD
     enum: EPOLL_CTL_MOD
     enum: MSG_NOSIGNAL

@@ -231,7 +231,11 @@ def _assets(site: Site) -> Table:
             f"{stop_text(site, battery.command)}",
         )
     for pv in site.pvs:
-        limited = f"limited by {pv.limit}" if pv.limit else "cannot be limited"
+        limited = (
+            f"limited by {pv.limit}; {stop_text(site, pv.limit)}"
+            if pv.limit
+            else "cannot be limited"
+        )
         table.add_row(pv.id, "pv", pv.power, f"{_megawatt(pv.rating_w)}, {limited}")
     for load in ordered_loads(site):
         worst = f"{_megawatt(load.worst_case_w)} when lost"

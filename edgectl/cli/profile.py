@@ -95,7 +95,10 @@ def lint(
     else:
         for each in problems:
             print(each, file=sys.stderr)
-        print(f"{len(files)} files, {len(refused)} refused, {len(problems)} problems")
+        print(
+            f"{_counted(len(files), 'file')}, {len(refused)} refused, "
+            f"{_counted(len(problems), 'problem')}"
+        )
     if problems:
         raise typer.Exit(ProfileError.exit_code)
 
@@ -248,3 +251,7 @@ def details(profile: Profile) -> dict[str, Any]:
             for p in profile.probes
         ],
     }  # fmt: skip
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

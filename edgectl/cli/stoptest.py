@@ -1,4 +1,4 @@
-"""`edgectl stoptest SITE`: leave a battery's converter alone under power, and time its stop."""
+"""`edgectl stoptest SITE`: leave a converter or an inverter alone under power; see what it does."""
 
 import json as json_text
 import os
@@ -15,17 +15,20 @@ import typer
 from rich.text import Text
 
 from edgectl.cli.page import console
+from edgectl.cli.stoptest_pv import run_pv_tests
 from edgectl.cli.stoptest_run import run_stop_tests
 from edgectl.commissioning.stop import (
     NS_PER_MS,
     NS_PER_S,
     STAY_NS,
     NotMeasuredError,
+    SilencePlan,
     Stop,
     StopPlan,
     plan_stop,
     revert_text,
 )
+from edgectl.commissioning.stop_pv import PvPlan, plan_pv, pv_devices
 from edgectl.errors import EdgectlError
 from edgectl.events import Level, configure_logging
 from edgectl.site_model import Site, load_site
@@ -45,6 +48,7 @@ exit status
   5  a controller of this site is running
 
 example:  edgectl stoptest SITE --device PCS-01 --power-w 500000 --by "A. Name"
+          edgectl stoptest SITE --device PV-01 --power-w -4000000 --by "A. Name"
 """
 
 W_PER_MW = 1e6
@@ -59,7 +63,7 @@ class Results:
     by: str
     proofs: list[StopProof]
 
-    def done(self, plan: StopPlan, stop: Stop) -> None:
+    def done(self, plan: SilencePlan, stop: Stop) -> None:
         """Take one."""
         proof = proof_of(self.site, plan, stop, self.by)
         store_proof(self.record, proof)
@@ -69,11 +73,15 @@ class Results:
 def stoptest(
     site: Annotated[str, typer.Argument(metavar="SITE", help="A path, or a shipped site.")],
     power_w: Annotated[
-        float, typer.Option("--power-w", help="Power it is left alone at; negative discharges.")
+        float,
+        typer.Option(
+            "--power-w", help="Power it is left alone at; negative discharges, or generates."
+        ),
     ],
     by: Annotated[str, typer.Option("--by", help="Who makes the test; it goes into the record.")],
     device: Annotated[
-        list[str] | None, typer.Option("--device", help="A battery's converter; may be repeated.")
+        list[str] | None,
+        typer.Option("--device", help="A battery's converter, or inverters; may be repeated."),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every battery's converter, one after the other.")
@@ -84,10 +92,11 @@ def stoptest(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
 ) -> None:
-    """Prove how fast a battery stops by itself when the controller falls silent.
+    """Prove what a battery or an inverter does by itself when the controller falls silent.
 
     Brings it to --power-w, falls silent towards its converter, times its way to zero, brings it
-    back to zero, and writes what it did into the site's record. Without it nothing is armed.
+    back to zero, and writes what it did into the site's record. An inverter is limited to
+    --power-w, left alone, and let go. Without a record of each nothing is armed.
     """
     configure_logging(level=Level.ERROR)
     page = console(stderr=True)
@@ -100,7 +109,13 @@ def stoptest(
         raise typer.Exit(NotMeasuredError.exit_code)
     results = Results(checked, record, by, [])
     try:
-        run_stop_tests(checked, plans, _cancelled_by_signal(), page.print, results.done)
+        batteries = [each for each in plans if isinstance(each, StopPlan)]
+        inverters = [each for each in plans if isinstance(each, PvPlan)]
+        cancel = _cancelled_by_signal()
+        if batteries:
+            run_stop_tests(checked, batteries, cancel, page.print, results.done)
+        if inverters:
+            run_pv_tests(checked, inverters, cancel, page.print, results.done)
     except EdgectlError as error:
         if json:
             print(json_text.dumps(report(checked, results, str(error))))
@@ -117,13 +132,20 @@ def stoptest(
 
 def plans_of(
     site: Site, devices: Sequence[str], every: bool, power_w: float, observe_s: float
-) -> list[StopPlan]:
+) -> list[SilencePlan]:
     """A plan for each device that is asked for; NotMeasuredError or BadParameter where none is."""
+    inverters = pv_devices(site)
+    observe_ns = round(observe_s * NS_PER_S)
     if every:
         devices = [each.command.partition(".")[0] for each in site.batteries]
     if not devices:
         raise typer.BadParameter("name a --device, or all batteries' converters with --all")
-    return [plan_stop(site, each, power_w, round(observe_s * NS_PER_S)) for each in devices]
+    return [
+        plan_pv(site, each, power_w, observe_ns)
+        if each in inverters
+        else plan_stop(site, each, power_w, observe_ns)
+        for each in devices
+    ]
 
 
 def record_of(site: Site) -> Path:
@@ -162,8 +184,11 @@ def _megawatt(value_w: float) -> str:
     return f"{value_w / W_PER_MW:g} MW"
 
 
-def explained(site: Site, plan: StopPlan) -> Text:
+def explained(site: Site, plan: SilencePlan) -> Text:
     """What will happen, in numbers."""
+    if isinstance(plan, PvPlan):
+        return _explained_pv(site, plan)
+    assert isinstance(plan, StopPlan)
     battery, power = plan.battery, _megawatt(abs(plan.power_w))
     does = "charges" if plan.power_w > 0 else "discharges"
     rating_w = battery.charge_rating_w if plan.power_w > 0 else battery.discharge_rating_w
@@ -195,13 +220,35 @@ def explained(site: Site, plan: StopPlan) -> Text:
     return text
 
 
+def _explained_pv(site: Site, plan: PvPlan) -> Text:
+    lines = [
+        f"all batteries are held at 0 W; the {len(site.interlocks)} interlocks are alive",
+        f"{plan.asset} is limited to {_megawatt(-plan.power_w)} of its "
+        f"{_megawatt(plan.pv.rating_w)}, until that has stood for {plan.steady_ns / NS_PER_S:g} s",
+        f"{plan.device} is no longer written to; it is still read",
+        f"{plan.watched} is watched: until it has left the limit for {STAY_NS / NS_PER_S:g} s, at "
+        f"most {plan.observe_ns / NS_PER_S:g} s",
+        "the controller stops; another run of it lifts the limit",
+    ]
+    text = Text.assemble((f"{plan.device}, inverter of {plan.asset}", "bold"), f" at {site.id}\n")
+    for number, line in enumerate(lines, 1):
+        text.append(f"  {number}. {line}\n")
+    text.append(f"  {revert_text(plan)}\n")
+    return text
+
+
 def verdict(site: Site, proof: StopProof) -> str:
     """The result in a sentence, and what follows from it."""
     refused = {each.device: each.reason for each in unproven(site)}.get(proof.device)
-    budget_ms = next(
-        each.stop_budget_ns // NS_PER_MS for each in site.batteries if each.command == proof.command
-    )
     may = "may be armed" if refused is None else "must not be armed"
+    budgets = {each.command: each.stop_budget_ns // NS_PER_MS for each in site.batteries}
+    if proof.command not in budgets:
+        when = "" if proof.stop_ms is None else f" {seconds_text(proof.stop_ms)}"
+        return (
+            f"{proof.device} {proof.outcome}{when} after the last write, seen for "
+            f"{seconds_text(proof.observed_ms)}, {proof.last_power_w:g} W: {may}."
+        )
+    budget_ms = budgets[proof.command]
     budget = f"budget {seconds_text(budget_ms)}: {may}."
     if proof.stop_ms is None:
         return (
@@ -217,13 +264,13 @@ def verdict(site: Site, proof: StopProof) -> str:
 # ---- for the record, and for machines
 
 
-def proof_of(site: Site, plan: StopPlan, stop: Stop, by: str) -> StopProof:
+def proof_of(site: Site, plan: SilencePlan, stop: Stop, by: str) -> StopProof:
     """The result as the record has it; times rounded up, so that none is shorter than it was."""
     profile = site.device(plan.device).profile
     began = datetime.now(UTC) - timedelta(microseconds=stop.observed_ns // 1000)
     return StopProof(
         device=plan.device,
-        command=plan.battery.command,
+        command=plan.command,
         profile=profile.name,
         profile_sha256=profile.sha256,
         power_w=plan.power_w,

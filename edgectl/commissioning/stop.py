@@ -5,7 +5,7 @@ from times and values that were taken. All times are monotonic ns.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -33,19 +33,20 @@ class NotMeasuredError(EdgectlError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
-class StopPlan:
-    """One test of one device. Watts are charge positive.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilencePlan:
+    """One test of one device that is commanded. Watts are import and charge positive.
 
-    index        of the battery in the site
+    asset        id of what is commanded through it
+    power_w      what it runs at when it is left alone
     watched      tag whose power is believed
     independent  whether another device than the silenced one shows it
     silent       nothing is sent to the device; else only nothing is written
-    expected     ids of the interlocks that the silence itself may trip
+    refresh_ns   it is written to at least this often until then
     """
 
-    battery: Battery
-    index: int
+    asset: str
+    command: str
     device: str
     power_w: float
     observe_ns: int
@@ -54,7 +55,7 @@ class StopPlan:
     silent: bool
     tolerance_w: float
     revert_ns: int
-    expected: tuple[str, ...]
+    refresh_ns: int
     steady_ns: int = 2 * NS_PER_S
 
     @property
@@ -64,8 +65,25 @@ class StopPlan:
 
     def reached(self, power_w: float) -> bool:
         """Whether a measured power is the commanded one."""
-        band_w = self.tolerance_w + REACHED_RATIO * abs(self.power_w)
-        return abs(power_w - self.power_w) <= band_w
+        return abs(power_w - self.power_w) <= self.band_w
+
+    @property
+    def band_w(self) -> float:
+        """What measured and commanded power may differ by."""
+        return self.tolerance_w + REACHED_RATIO * abs(self.power_w)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPlan(SilencePlan):
+    """The test of a battery's converter.
+
+    index     of the battery in the site
+    expected  ids of the interlocks that the silence itself may trip
+    """
+
+    battery: Battery
+    index: int
+    expected: tuple[str, ...]
 
 
 def plan_stop(site: Site, device: str, power_w: float, observe_ns: int) -> StopPlan:
@@ -78,10 +96,12 @@ def plan_stop(site: Site, device: str, power_w: float, observe_ns: int) -> StopP
     """
     found = [at for at, one in enumerate(site.batteries) if _owner(one.command) == device]
     if not found:
-        known = ", ".join(_owner(each.command) for each in site.batteries) or "none"
+        commands = [each.command for each in site.batteries]
+        commands += [each.limit for each in site.pvs if each.limit is not None]
+        known = ", ".join(map(_owner, commands)) or "none"
         raise NotMeasuredError(
             where=f"--device {device}",
-            problem="no battery of this site is commanded through it",
+            problem="no battery or PV of this site is commanded through it",
             because="A device that is never commanded has nothing to stop.",
             remedy=f"Devices that can be tested: {known}.",
         )
@@ -104,6 +124,8 @@ def plan_stop(site: Site, device: str, power_w: float, observe_ns: int) -> StopP
     silent = independent and not any(_acts(row, BREAKER) for row in others)
     explained = [row for row in (*own, *(others if silent else ())) if not _acts(row, BREAKER)]
     return StopPlan(
+        asset=battery.id,
+        command=battery.command,
         battery=battery,
         index=found[0],
         device=device,
@@ -114,6 +136,7 @@ def plan_stop(site: Site, device: str, power_w: float, observe_ns: int) -> StopP
         silent=silent,
         tolerance_w=max(TOLERANCE_RATIO * abs(power_w), NOISE_RATIO * rating_w),
         revert_ns=site.command(battery.command).revert_ns,
+        refresh_ns=battery.refresh_ns,
         expected=tuple(dict.fromkeys(row.id for row in explained)),
         steady_ns=max(2 * NS_PER_S, 5 * battery.refresh_ns // 2),
     )
@@ -146,7 +169,7 @@ def stopping_rows(site: Site, plan: StopPlan) -> tuple[int, ...]:
     )
 
 
-def revert_text(plan: StopPlan) -> str:
+def revert_text(plan: SilencePlan) -> str:
     """What the register map promises."""
     if plan.revert_ns == INT64_MAX:
         return "its register map promises no fallback"
@@ -201,6 +224,20 @@ def last_write_ns(trace: Trace, muted_ns: int) -> int:
     return trace.commits_ns[min(max(last, 1), len(trace.commits_ns)) - 1]
 
 
+def seen_since(plan: SilencePlan, trace: Trace, written_ns: int) -> list[tuple[int, float]]:
+    """What the watched point showed after the last write.
+
+    Raises NotMeasuredError where it was not seen for too long.
+    """
+    seen = [each for each in trace.samples if each[0] >= written_ns]
+    if not seen:
+        raise _unseen(plan, 0)
+    for before, after in pairwise(seen):
+        if after[0] - before[0] > GAP_MAX_NS:
+            raise _unseen(plan, after[0] - before[0])
+    return seen
+
+
 def judge(plan: StopPlan, trace: Trace, muted_ns: int, period_ns: int) -> Stop:
     """What a silence shows so far.
 
@@ -210,14 +247,9 @@ def judge(plan: StopPlan, trace: Trace, muted_ns: int, period_ns: int) -> Stop:
     Raises NotMeasuredError where the power was not seen for too long.
     """
     written_ns = last_write_ns(trace, muted_ns)
-    seen = [each for each in trace.samples if each[0] >= written_ns]
-    if not seen:
-        raise _unseen(plan, 0)
-    for before, after in pairwise(seen):
-        if after[0] - before[0] > GAP_MAX_NS:
-            raise _unseen(plan, after[0] - before[0])
+    seen = seen_since(plan, trace, written_ns)
     observed_ns, power_w = seen[-1][0] - written_ns, seen[-1][1]
-    at = _settled(plan, seen)
+    at = settled(seen, lambda power_w: abs(power_w) <= plan.tolerance_w)
     if at is None:
         outcome: Outcome = "kept its setpoint" if plan.reached(power_w) else "went elsewhere"
         return Stop(written_ns, None, period_ns, observed_ns, power_w, outcome)
@@ -226,11 +258,11 @@ def judge(plan: StopPlan, trace: Trace, muted_ns: int, period_ns: int) -> Stop:
     return Stop(written_ns, stop_ns, period_ns + between_ns, observed_ns, power_w, "to zero")
 
 
-def _settled(plan: StopPlan, seen: Sequence[tuple[int, float]]) -> int | None:
-    """The first sample at zero from which it stayed there for STAY_NS; None without one."""
+def settled(seen: Sequence[tuple[int, float]], there: Callable[[float], bool]) -> int | None:
+    """The first sample there from which it stayed there for STAY_NS; None without one."""
     first = None
     for at, (when_ns, power_w) in enumerate(seen):
-        if abs(power_w) > plan.tolerance_w:
+        if not there(power_w):
             first = None
         elif first is None:
             first = at
@@ -239,7 +271,7 @@ def _settled(plan: StopPlan, seen: Sequence[tuple[int, float]]) -> int | None:
     return None
 
 
-def _unseen(plan: StopPlan, gap_ns: int) -> NotMeasuredError:
+def _unseen(plan: SilencePlan, gap_ns: int) -> NotMeasuredError:
     return NotMeasuredError(
         where=plan.watched,
         problem=f"no good value for {gap_ns / NS_PER_S:g} s of the silence"

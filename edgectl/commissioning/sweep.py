@@ -76,6 +76,8 @@ def parse_range(text: str) -> list[str]:
 
 
 def _hosts(part: str) -> Sequence[str]:
+    if ":" in part:
+        raise ValueError(f"{part} has a port; give it as --port {part.rpartition(':')[2]}")
     if "/" in part:
         network = ipaddress.IPv4Network(part, strict=False)
         if network.num_addresses > HOSTS_MAX:

@@ -78,7 +78,9 @@ def _subject(text: TomlText, path: Path) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A remedy naming the nearest known names, or all of them when there are few."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    within = [each for each in names if name.rpartition("/")[2] in each.rpartition("/")[2]]
+    near = within[:3] if name else []
+    near = near or difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     if names and len(names) <= 24:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from edgectl.profiles.model import Block, Point, Profile
 
 BITS_A_BYTE = 8
+SYNC_COUNTS = 3  # of fieldbus.pxd
 BITS_MAX = 125  # BLOCK_WORDS_MAX of process_image.pxd: a bit takes a word in the image
 
 
@@ -32,27 +33,30 @@ def read_plan(points: Sequence[Point], max_registers: int, gaps_legal: bool) -> 
     return tuple(blocks)
 
 
-def sync_read(profile: Profile) -> tuple[int, int, int]:
-    """Function, address and count of a read whose reply is as long as no other's of the profile.
+def sync_reads(profile: Profile) -> tuple[int, int, tuple[int, ...]]:
+    """Function, address and counts of reads whose replies are as long as no other's of the profile.
 
-    A serial line has no transactions: after a lost reply only such a reply is surely not it.
-    A shorter part of one of its blocks where there is one, else more than any.
+    A serial line has no transactions: after a lost reply only such a reply is surely not it. They
+    have turns, so that one of them that was lost as well is not taken for the next. Shorter parts
+    of one block where it has enough of them, the rest longer than it: a unit may refuse those.
     """
     asked = [(block.function, block.count) for block in profile.blocks]
     asked += [(probe.function, probe.count) for probe in profile.probes]
     if profile.firmware is not None:
         asked.append((profile.firmware.function, profile.firmware.count))
     sizes = {(function, reply_size(function, count)) for function, count in asked}
-    wider = sorted(profile.blocks, key=lambda block: -block.count)
-    for block in wider:
+    found = []
+    for block in sorted(profile.blocks, key=lambda each: -each.count):
         step = BITS_A_BYTE if block.function <= 2 else 1
-        for count in range(step, block.count, step):
-            if (block.function, count // step) not in sizes:
-                return block.function, block.address, count
-    first = wider[-1]
-    step = BITS_A_BYTE if first.function <= 2 else 1
-    size = next(n for n in range(1, BITS_MAX) if (first.function, n) not in sizes)
-    return first.function, first.address, size * step
+        counts = [
+            count
+            for count in range(step, BITS_MAX + 1, step)
+            if (block.function, count // step) not in sizes
+        ]
+        parts = sum(count < block.count for count in counts[:SYNC_COUNTS])
+        found.append((parts, block, tuple(counts[:SYNC_COUNTS])))
+    _, block, counts_first = max(found, key=lambda each: each[0])
+    return block.function, block.address, counts_first
 
 
 def reply_size(function: int, count: int) -> int:

@@ -64,7 +64,7 @@ def find_site(site: str | Path) -> Path:
                 text,
                 "there is no such file, and no shipped site of this name",
                 "Nothing was contacted.",
-                f"Give a path, or one of: {', '.join(names)}. {did_you_mean(text, names)}",
+                f"Give a path, or one of: {', '.join(names)}.",
                 RANK_REFERENCE,
             )
         ]

@@ -90,14 +90,14 @@ class ProofsFile(Section):
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """Why one battery must not be commanded; reason is a sentence with its numbers."""
+    """Why one battery or PV block must not be commanded; reason is a sentence with its numbers."""
 
-    battery: str
+    asset: str
     device: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.battery}: {self.reason}"
+        return f"{self.asset}: {self.reason}"
 
 
 def seconds_text(ms: float) -> str:
@@ -197,11 +197,11 @@ def _toml(value: object) -> str:
 
 
 def unproven(site: Site) -> tuple[Unproven, ...]:
-    """The batteries of a site that must not be commanded, and why; empty: it may be armed.
+    """The batteries and PV of a site that must not be commanded, and why; empty: it may be armed.
 
     Never raises: a record that is missing or broken proves nothing, and says so.
     """
-    if not site.batteries:
+    if not site.batteries and not limited(site):
         return ()
     if site.proofs is None:
         return _none_of(site, "its stop was never proven: the site file names no record of proofs")
@@ -216,30 +216,35 @@ def unproven(site: Site) -> tuple[Unproven, ...]:
     for battery in site.batteries:
         reason = _reason(site, battery, proofs.get(battery.command))
         if reason:
-            found.append(Unproven(battery.id, _device(battery), reason))
+            found.append(Unproven(battery.id, _device(battery.command), reason))
+    for asset, command in limited(site):
+        reason = _pv_reason(site, _device(command), proofs.get(command))
+        if reason:
+            found.append(Unproven(asset, _device(command), reason))
     return tuple(found)
 
 
+def limited(site: Site) -> tuple[tuple[str, str], ...]:
+    """PV blocks that are limited, and the command that does it."""
+    return tuple((pv.id, pv.limit) for pv in site.pvs if pv.limit is not None)
+
+
 def _none_of(site: Site, reason: str) -> tuple[Unproven, ...]:
-    return tuple(Unproven(each.id, _device(each), reason) for each in site.batteries)
+    commands = [*((each.id, each.command) for each in site.batteries), *limited(site)]
+    return tuple(Unproven(asset, _device(command), reason) for asset, command in commands)
 
 
-def _device(battery: Battery) -> str:
-    return battery.command.partition(".")[0]
+def _device(command: str) -> str:
+    return command.partition(".")[0]
 
 
 def _reason(site: Site, battery: Battery, proof: StopProof | None) -> str:
     """Why a battery is not proven; "" when it is."""
-    device, budget_ms = _device(battery), battery.stop_budget_ns // NS_PER_MS
+    device, budget_ms = _device(battery.command), battery.stop_budget_ns // NS_PER_MS
     if proof is None:
         return f"the stop of {device} was never proven"
-    profile = site.device(device).profile
-    if (proof.profile, proof.profile_sha256) != (profile.name, profile.sha256):
-        return (
-            f"the proof of {device} of {proof.date} is void: it was made with {proof.profile}, "
-            f"sha256 {proof.profile_sha256[:SHA256_SHOWN]}; now it is {profile.name}, "
-            f"{profile.sha256[:SHA256_SHOWN]}"
-        )
+    if void := _void(site, device, proof):
+        return void
     if proof.stop_ms is None:
         return (
             f"{device} did not stop within {seconds_text(proof.observed_ms)} of silence on "
@@ -253,6 +258,32 @@ def _reason(site: Site, battery: Battery, proof: StopProof | None) -> str:
             f"{seconds_text(budget_ms)}"
         )
     return ""
+
+
+def _pv_reason(site: Site, device: str, proof: StopProof | None) -> str:
+    """Why an inverter is not proven; "" when it is known what it does when nobody speaks to it."""
+    if proof is None:
+        return f"what {device} does when it is no longer limited was never proven"
+    if void := _void(site, device, proof):
+        return void
+    if proof.outcome == "went elsewhere":
+        return (
+            f"{device} neither kept nor lifted its limit in {seconds_text(proof.observed_ms)} of "
+            f"silence on {proof.date}: it went elsewhere, {proof.last_power_w:g} W"
+        )
+    return ""
+
+
+def _void(site: Site, device: str, proof: StopProof) -> str:
+    """Why a proof does not hold for the profile there is now; "" when it does."""
+    profile = site.device(device).profile
+    if (proof.profile, proof.profile_sha256) == (profile.name, profile.sha256):
+        return ""
+    return (
+        f"the proof of {device} of {proof.date} is void: it was made with {proof.profile}, "
+        f"sha256 {proof.profile_sha256[:SHA256_SHOWN]}; now it is {profile.name}, "
+        f"{profile.sha256[:SHA256_SHOWN]}"
+    )
 
 
 def stop_text(site: Site, command: str) -> str:

@@ -1,9 +1,10 @@
 """Whether the field bus can hold the age of its values: a bound for every link, before start.
 
 How a link serves (ext/exchange.pyx): one request is outstanding. A write goes
-first. Else the devices have turns, and within a device its blocks. A block is
-marked due every `every` periods T of the scan, at a burst; a mark on a block
-that is due already changes nothing, so no queue grows.
+first, but never more in a row than there are outputs while a read waits. Else
+the devices have turns, and within a device its blocks. A block is marked due
+every `every` periods T of the scan, at a burst; a mark on a block that is due
+already changes nothing, so no queue grows.
 
 How late may the reply to a block b of device D come after its mark? Until it has
 come, the link has spent its time on no more than:
@@ -48,7 +49,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgectl.profiles.model import INT64_MAX, Command
-from edgectl.profiles.read_plan import reply_size, sync_read
+from edgectl.profiles.read_plan import reply_size, sync_reads
 from edgectl.site_model.model import Device, Line, Scan, Site
 
 RTU_FIXED_ABOVE_BAUD = 19_200  # above it the two times are fixed (MSL 2.5.1.1)
@@ -241,9 +242,9 @@ def unit_of(device: Device, gap_ns: int) -> Unit:
     rest_ns = profile.timeout_ns if device.line else 0
     sync = Cost(0, 0)
     if device.line:
-        function, _, count = sync_read(profile)
-        (length,) = _read_bytes([(function, count)])
-        sync = _cost(device, gap_ns, length)
+        function, _, counts = sync_reads(profile)
+        lengths = _read_bytes([(function, count) for count in counts])
+        sync = _cost(device, gap_ns, max(lengths))
     every = tuple(block.every for block in profile.blocks)
     return Unit(tuple(reads), every, tuple(writes), rest_ns, sync)
 

@@ -12,7 +12,7 @@ from edgectl._kernel.fieldbus import FirmwareDecode, LinkKind
 from edgectl._kernel.layout import DTYPES
 from edgectl._kernel.process_image import PointType, WordOrder
 from edgectl.profiles.model import Block, Command, Firmware, Point, Probe, Profile
-from edgectl.profiles.read_plan import sync_read
+from edgectl.profiles.read_plan import sync_reads
 from edgectl.site_model.model import Device, Site
 from edgectl.site_model.schedule import idle_ns, silence_ns
 
@@ -90,7 +90,7 @@ def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: D
     if device.line is None:
         row["any_unit"] = profile.any_unit
     else:  # a reply of another unit is that unit's, and late
-        row["sync_function"], row["sync_address"], row["sync_count"] = sync_read(profile)
+        row["sync_function"], row["sync_address"], row["sync_counts"] = sync_reads(profile)
     row["counted"] = device.counted
     for kind, count in (
         ("block", len(profile.blocks)),

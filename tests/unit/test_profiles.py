@@ -8,7 +8,7 @@ import pytest
 
 from edgectl.profiles import Point, Profile, load_profile, profile_names
 from edgectl.profiles.numbers import WORDS
-from edgectl.profiles.read_plan import read_plan, reply_size, sync_read
+from edgectl.profiles.read_plan import read_plan, reply_size, sync_reads
 
 SUNSPEC = "storage/sunspec-der-storage"
 SUNSPEC_BASE = 40000  # SunSpec Device Information Model Specification 6.2: one of three bases
@@ -220,12 +220,12 @@ def test_slow_points_do_not_ride_in_fast_requests() -> None:
 
 
 @pytest.mark.parametrize("name", profile_names())
-def test_the_read_that_finds_a_serial_device_in_step_is_as_long_as_no_other(name: str) -> None:
+def test_the_reads_that_find_a_serial_device_in_step_are_as_long_as_no_other(name: str) -> None:
     profile = load_profile(name)
-    function, address, count = sync_read(profile)
-    size = reply_size(function, count)
+    function, address, counts = sync_reads(profile)
+    sizes = {reply_size(function, count) for count in counts}
     others = [(each.function, each.count) for each in (*profile.blocks, *profile.probes)]
-    assert all((f, reply_size(f, n)) != (function, size) for f, n in others)
-    block = next(b for b in profile.blocks if (b.function, b.address) == (function, address))
-    assert count < block.count or all(b.count <= count for b in profile.blocks)
-    assert 1 <= count <= 125
+    assert all(f != function or reply_size(f, n) not in sizes for f, n in others)
+    assert len(sizes) == len(counts) == 3, "three, and none is as long as another"
+    assert any((b.function, b.address) == (function, address) for b in profile.blocks)
+    assert all(1 <= count <= 125 for count in counts)

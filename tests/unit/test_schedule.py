@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from link_rig import BenchUnit, LinkRig
 
+from edgectl._kernel.fieldbus import RequestKind
 from edgectl.cli.check import check, summary
 from edgectl.cli.check_advice import advice
 from edgectl.errors import ProfileError, SiteFileError
@@ -139,15 +141,15 @@ def test_writes_do_not_move_the_turn() -> None:
     assert turn_ns([writer, reader], 1, Scan(1000, 600), lost=0) == 20 + 20 + 10 + 5
 
 
-# ---- against the order of service
-
-
-SYNC = -1  # in place of a block
+# ---- against the kernel's own order of service
 
 
 @dataclass
 class Master:
-    """A link as exchange_choose and bus_poll serve it, with everything else chosen by chance."""
+    """A link as the kernel serves it; when replies come, what is lost and written is by chance.
+
+    Times are ms. The units rest after a loss where they are on a serial line, all or none.
+    """
 
     units: list[Unit]
     scan: Scan
@@ -155,87 +157,78 @@ class Master:
     late: float  # share of replies that take their longest
     between_losses: int
     now: int = 0
-    turn: int = 0
     free: int = 0
     next_loss: int = 0
-    out: tuple[int, int, bool, bool] | None = None  # unit, item, write, lost
-    due: list[list[int | None]] = field(default_factory=list)
-    writes: list[list[bool]] = field(default_factory=list)
-    block: list[int] = field(default_factory=list)
-    rest: list[int] = field(default_factory=list)
-    asked: int = 0
-    unsynced: set[int] = field(default_factory=set)
+    out: tuple[RequestKind, int, int, bool] | None = None  # kind, unit, item, lost
 
     def __post_init__(self) -> None:
-        self.due = [[None] * len(unit.reads) for unit in self.units]
-        self.writes = [[False] * len(unit.writes) for unit in self.units]
-        self.phase = [[self.chance.randrange(e) for e in unit.every] for unit in self.units]
-        self.block, self.rest = [0] * len(self.units), [0] * len(self.units)
         self.next_loss = self.chance.randint(0, self.between_losses)
-
-    def choose(self) -> tuple[int, int, bool] | None:
-        """What comes next: a write, else the devices in turn and each one's blocks in turn."""
-        for at, pending in enumerate(self.writes):
-            if True in pending and self.rest[at] <= self.now and at not in self.unsynced:
-                pending[item := pending.index(True)] = False
-                return at, item, True
-        count = len(self.units)
-        for at in ((self.turn + 1 + step) % count for step in range(count)):
-            blocks = len(self.due[at])
-            if at in self.unsynced and self.rest[at] <= self.now:
-                self.turn = at
-                return at, SYNC, False
-            for item in ((self.block[at] + 1 + step) % blocks for step in range(blocks)):
-                if self.due[at][item] is not None and self.rest[at] <= self.now:
-                    self.asked = self.due[at][item] or 0
-                    self.due[at][item] = None
-                    self.turn, self.block[at] = at, item
-                    return at, item, False
-        return None
+        self.rig = LinkRig(
+            [
+                BenchUnit(
+                    [4] * len(unit.reads),
+                    [(every, self.chance.randrange(every)) for every in unit.every],
+                    len(unit.writes),
+                    max(unit.rest_ns, 1) * MS,
+                )
+                for unit in self.units
+            ],
+            serial=any(unit.rest_ns for unit in self.units),
+        )
+        self.rig.connect(0)
 
     def send(self) -> None:
-        """Send what comes next, if the link is free."""
-        if self.out is not None or (chosen := self.choose()) is None:
+        """Send what the kernel chooses, if the link is free."""
+        if self.out is not None or (asked := self.rig.bench.ask(self.now * MS)) is None:
             return
-        at, item, write = chosen
-        unit = self.units[at]
-        cost = unit.sync if item == SYNC else (unit.writes if write else unit.reads)[item]
+        kind, at, item = asked[:3]
+        unit, cost = self.units[at], self.units[at].sync
+        if kind == RequestKind.REQUEST_WRITE:
+            cost = unit.writes[item - self.rig.first_output[at]]
+        elif kind == RequestKind.REQUEST_READ:
+            item -= self.rig.first_block[at]
+            cost = unit.reads[item]
         lost = self.now >= self.next_loss
         if lost:
             self.next_loss = self.now + self.between_losses
         full = lost or self.chance.random() < self.late
         most = cost.lost_ns if lost else cost.answered_ns
         self.free = self.now + (most if full else self.chance.randint(0, most))
-        self.out = at, item, write, lost
+        self.out = kind, at, item, lost
+
+    def ended(self) -> tuple[str, int, int, int] | None:
+        """The outstanding request comes to its end; a reply to a read is told."""
+        assert self.out is not None
+        (kind, at, item, lost), self.out = self.out, None
+        if lost:
+            self.rig.bench.lose(self.now * MS)
+            return None
+        self.rig.bench.answer(self.now * MS)
+        if kind != RequestKind.REQUEST_READ:
+            return None
+        return "reply", at, item, self.rig.bench.poll_ns(at) // MS
 
     def run(self, until: int) -> Iterator[tuple[str, int, int, int]]:
         """("reply", unit, block, time since its due mark) and ("scan", 0, 0, 0), in order."""
         burst = scan = 0
+        outputs = sum(len(unit.writes) for unit in self.units)
         while self.now < until:
             times = [burst * self.scan.period_ns, scan * self.scan.period_ns + self.scan.lead_ns]
             if self.out is not None:
                 times.append(self.free)
             self.now = min(times)
             if self.out is not None and self.free == self.now:
-                (at, item, write, lost), self.out = self.out, None
-                if lost and self.units[at].rest_ns:
-                    self.rest[at] = self.now + self.units[at].rest_ns
-                    self.unsynced.add(at)
-                if item == SYNC and not lost:
-                    self.unsynced.discard(at)
-                elif not write and not lost:
-                    yield "reply", at, item, self.now - self.asked
+                if (told := self.ended()) is not None:
+                    yield told
             elif times[0] == self.now:
-                for due, phases, unit in zip(self.due, self.phase, self.units, strict=True):
-                    for item, every in enumerate(unit.every):
-                        if burst % every == phases[item] and due[item] is None:
-                            due[item] = self.now
+                self.rig.bench.mark(burst, self.now * MS)
                 burst += 1
             else:
                 yield "scan", 0, 0, 0
                 scan += 1
-                for pending in self.writes:
-                    pending[:] = [each or self.chance.random() < 0.5 for each in pending]
+                for output in range(outputs):
+                    if self.chance.random() < 0.5:
+                        assert self.rig.bench.commit(output, 0.0)
             self.send()
 
 
@@ -246,17 +239,17 @@ def costs(draw: st.DrawFn) -> Cost:
 
 
 @st.composite
-def loads(draw: st.DrawFn) -> Unit:
+def loads(draw: st.DrawFn, serial: bool) -> Unit:
     reads = tuple(draw(st.lists(costs(), min_size=1, max_size=4)))
     every = tuple(draw(st.integers(1, 4)) for _ in reads)
     writes = tuple(draw(st.lists(costs(), max_size=1)))
-    rest = draw(st.sampled_from((0, 0, 30, 90)))
+    rest = draw(st.sampled_from((30, 90))) if serial else 0
     return Unit(reads, every, writes, rest, draw(costs()) if rest else NO_SYNC)
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    units=st.lists(loads(), min_size=1, max_size=4),
+    units=st.booleans().flatmap(lambda serial: st.lists(loads(serial), min_size=1, max_size=4)),
     lead=st.integers(1, 99),
     late=st.sampled_from((0.5, 0.9, 1.0)),
     seed=st.integers(0, 2**32),

@@ -14,6 +14,7 @@ from edgectl.commissioning.stop import (
     plan_stop,
     stopping_rows,
 )
+from edgectl.commissioning.stop_pv import judge_pv, plan_pv
 from edgectl.site_model import Site, load_site
 
 SITE = load_site("demo")
@@ -102,3 +103,51 @@ def test_the_plan_allows_for_a_meters_noise() -> None:
     assert isinstance(PLAN, StopPlan)
     assert PLAN.tolerance_w == 0.05 * 2e6
     assert plan_stop(SITE, "PCS-01", 2e5, NS_PER_S).tolerance_w == 0.002 * 10e6
+
+
+# ---- an inverter
+
+
+PV_PLAN = plan_pv(SITE, "PV-01", -4e6, 60 * NS_PER_S)
+
+
+def pv_trace(power_at_ms: dict[int, float], until_ms: int) -> Trace:
+    """One write that the look at 5 s still waited for; generation in steps, read each scan."""
+    made = Trace(commits_ns=[0, 5_000 * NS_PER_MS])
+    power_w = PV_PLAN.power_w
+    for ms in range(0, until_ms, 100):
+        made.acks.append((ms * NS_PER_MS, 2 if ms > 5_000 else 1 if ms else 0))
+        power_w = next((w for at, w in reversed(power_at_ms.items()) if ms >= at), power_w)
+        made.samples.append((ms * NS_PER_MS + READ_LATER_NS, power_w))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("power_at_ms", "outcome", "stop_ms"),
+    [
+        ({}, "kept its setpoint", None),
+        ({10_000: -9e6}, "limit lifted", 5_030),
+        ({10_000: -9e6, 11_000: -4e6}, "kept its setpoint", None),
+        ({8_000: 0.0}, "to zero", 3_030),
+        ({8_000: -2e6}, "went elsewhere", None),
+    ],
+)
+def test_an_inverter_keeps_its_limit_lifts_it_stops_or_goes_elsewhere(
+    power_at_ms: dict[int, float], outcome: str, stop_ms: int | None
+) -> None:
+    seen = judge_pv(PV_PLAN, pv_trace(power_at_ms, 20_000), MUTED_NS, 300 * NS_PER_MS)
+    assert seen.outcome == outcome
+    assert seen.stop_ns == (None if stop_ms is None else stop_ms * NS_PER_MS)
+
+
+def test_an_inverter_nobody_reads_is_not_proven() -> None:
+    trace_ = pv_trace({}, 20_000)
+    trace_.samples = [each for each in trace_.samples if not 9e9 < each[0] < 11e9]
+    with pytest.raises(NotMeasuredError, match="no good value for"):
+        judge_pv(PV_PLAN, trace_, MUTED_NS, 300 * NS_PER_MS)
+
+
+@pytest.mark.parametrize("power_w", [4e6, -15e6, -1e3, 0.0])
+def test_a_limit_that_shows_nothing_is_refused(power_w: float) -> None:
+    with pytest.raises(NotMeasuredError, match="can be seen under a limit from"):
+        plan_pv(SITE, "PV-01", power_w, NS_PER_S)

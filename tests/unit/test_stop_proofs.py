@@ -40,9 +40,23 @@ def proof(at: int = 0, **changed: Any) -> StopProof:
     return StopProof(**(fields | changed))
 
 
-def site_with(path: Path, *proofs: StopProof) -> Site:
-    """The demo site with a record of its own."""
-    path.write_text(proofs_text(proofs))
+def pv_proof(at: int, **changed: Any) -> StopProof:
+    """A proof of one of the demo site's inverters, which kept its limit."""
+    pv = SITE.pvs[at]
+    assert pv.limit is not None
+    profile = SITE.device(pv.limit.partition(".")[0]).profile
+    fields = {
+        "device": pv.limit.partition(".")[0], "command": pv.limit, "profile": profile.name,
+        "profile_sha256": profile.sha256, "observed_through": pv.power, "stop_ms": None,
+        "power_w": -4e6, "last_power_w": -4e6, "outcome": "kept its setpoint",
+    }  # fmt: skip
+    return proof(**(fields | changed))
+
+
+def site_with(path: Path, *proofs: StopProof, inverters: bool = True) -> Site:
+    """The demo site with a record of its own; inverters: with what it needs of those."""
+    kept = tuple(pv_proof(at) for at in range(len(SITE.pvs))) if inverters else ()
+    path.write_text(proofs_text((*proofs, *kept)))
     return replace(SITE, proofs=path)
 
 
@@ -80,7 +94,7 @@ def test_a_broken_record_is_refused_with_its_line_and_allows_nothing(
     assert where in str(refused.value)
     assert problem in str(refused.value)
     reasons = [each.reason for each in unproven(replace(SITE, proofs=path))]
-    assert len(reasons) == len(SITE.batteries)
+    assert len(reasons) == len(SITE.batteries) + len(SITE.pvs)
     assert all("is broken" in reason for reason in reasons)
 
 
@@ -88,7 +102,7 @@ def test_the_budget_itself_is_in_time_and_a_millisecond_more_is_not(tmp_path: Pa
     path = tmp_path / "p.toml"
     assert unproven(site_with(path, proof(stop_ms=BUDGET_MS), proof(1))) == ()
     late = unproven(site_with(path, proof(stop_ms=BUDGET_MS + 1), proof(1)))
-    assert [each.battery for each in late] == ["BESS-01"]
+    assert [each.asset for each in late] == ["BESS-01"]
     assert f"{(BUDGET_MS + 1) / 1000:g} s to stop" in late[0].reason
     assert f"budget is {BUDGET_MS / 1000:g} s" in late[0].reason
 
@@ -99,7 +113,7 @@ def test_what_is_not_proven_is_said_for_each_battery(tmp_path: Path) -> None:
         "its stop was never proven: the site file names no record of proofs"
     }
     absent = unproven(replace(SITE, proofs=tmp_path / "none.toml"))
-    assert len(absent) == 2
+    assert [each.asset for each in absent] == ["BESS-01", "BESS-02", "SOLAR-1", "SOLAR-2"]
     assert "No such file" in absent[0].reason
     assert str(unproven(site_with(path, proof()))[0]) == (
         "BESS-02: the stop of PCS-02 was never proven"
@@ -113,7 +127,7 @@ def test_what_is_not_proven_is_said_for_each_battery(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", [{"profile_sha256": "0" * 64}, {"profile": "storage/other"}])
 def test_another_register_map_makes_a_proof_void(tmp_path: Path, changed: dict[str, str]) -> None:
     found = unproven(site_with(tmp_path / "p.toml", proof(**changed), proof(1)))
-    assert [each.battery for each in found] == ["BESS-01"]
+    assert [each.asset for each in found] == ["BESS-01"]
     assert "void" in found[0].reason
 
 
@@ -124,13 +138,38 @@ def test_the_tables_carry_the_refusal_and_check_shows_the_proof(tmp_path: Path) 
     command = proven.batteries[0].command
     assert stop_text(proven, command) == "stop proven 5.2 s of 12 s on 2026-11-23, by its own word"
     assert compile_tables(site_with(path, proof())).scan["may_arm"][0] == 0
-    without = replace(SITE, proofs=None, batteries=())
-    assert unproven(without) == (), "a site without batteries has nothing to prove"
+    without = replace(SITE, proofs=None, batteries=(), pvs=())
+    assert unproven(without) == (), "a site that commands nothing has nothing to prove"
+
+
+def test_an_inverter_that_is_limited_needs_a_proof_of_what_it_does_alone(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    bare = site_with(path, proof(), proof(1), inverters=False)
+    assert [str(each) for each in unproven(bare)] == [
+        f"SOLAR-{at}: what PV-0{at} does when it is no longer limited was never proven"
+        for at in (1, 2)
+    ]
+    assert compile_tables(bare).scan["may_arm"][0] == 0
+    unlimited = tuple(replace(each, limit=None) for each in SITE.pvs)
+    assert unproven(replace(bare, pvs=unlimited)) == ()
+    lifted = pv_proof(0, outcome="limit lifted", stop_ms=5000, last_power_w=-9e6)
+    known = site_with(path, proof(), proof(1), lifted, pv_proof(1), inverters=False)
+    assert unproven(known) == (), "either way is known, and the site's owner judges it"
+    assert SITE.pvs[0].limit is not None
+    assert stop_text(known, SITE.pvs[0].limit) == "limit lifted 5 s on 2026-11-23, by its own word"
+    astray = pv_proof(1, outcome="went elsewhere", last_power_w=-1e6)
+    (found,) = unproven(site_with(path, proof(), proof(1), pv_proof(0), astray, inverters=False))
+    assert "neither kept nor lifted its limit" in found.reason
+    void = pv_proof(0, profile_sha256="0" * 64)
+    (found,) = unproven(site_with(path, proof(), proof(1), void, pv_proof(1), inverters=False))
+    assert "void" in found.reason
 
 
 @pytest.mark.parametrize("name", ["demo", "texas-100mw"])
 def test_the_shipped_records_hold_for_the_shipped_profiles(name: str) -> None:
     found = [str(each) for each in unproven(load_site(name))]
-    again = f"edgectl plant {name} --scenario steady, and: edgectl stoptest {name} --all " \
-        "--power-w 2000000 --by NAME"  # fmt: skip
+    again = (
+        f"edgectl plant {name} --scenario steady, and: edgectl stoptest {name} --all "
+        "--power-w 2000000 --by NAME, and with --device PV-01 --device PV-02 --power-w -4000000"
+    )
     assert not found, f"{found}; prove them again: {again}"

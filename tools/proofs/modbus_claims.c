@@ -127,5 +127,33 @@ void encode_reads(void) {
     encode_whole(function, count_max(function), 0);
 }
 void encode_single_writes(void) { encode_whole((uint8_t)any_between(5, 6), 1, 0); }
-void encode_bits(void) { encode_whole(15, 200, 1); } /* 1968 is beyond the solver */
+void encode_bits(void) { encode_whole(15, 1968, 1); }
+
+/* No word beyond count is there to be read. */
+void bits_exact(void) {
+    int32_t count = any_between(1, 1968);
+    int32_t first = 8 * any_between(0, 245);
+    uint16_t *words = malloc(2 * count);
+    uint8_t byte = F(bits_byte)(words, count, first);
+    for (int32_t bit = 0; bit < 8; bit++) {
+        _Bool set = first + bit < count && words[first + bit] != 0;
+        CLAIM((byte >> bit & 1) == set, "a bit a word, lowest first, none beyond the count");
+    }
+    REACHED(byte == 0xFF && first == 1960, "the last eight coils");
+    REACHED(byte == 0 && first >= count, "nothing");
+}
 void encode_registers(void) { encode_whole(16, 123, 1); }
+
+void crc_step(void) {
+    uint16_t crc = nondet_uint16();
+    uint8_t byte = nondet_uint8();
+    uint16_t next = F(crc_step)(crc, byte);
+    uint16_t whole = crc ^ byte; /* MSL 6.2.2, steps 2 to 5 */
+    for (int bit = 0; bit < 8; bit++) {
+        _Bool carry = whole & 1;
+        whole >>= 1;
+        if (carry) whole ^= 0xA001;
+    }
+    CLAIM(next == whole, "the standard's, for every CRC and byte");
+    REACHED(next == 0, "no rest");
+}

@@ -1,0 +1,114 @@
+"""One link of the master without its socket and its clock, for tests of what is asked when.
+
+What a link asks, and what an answer, a refusal or a loss means to it, is the
+kernel's own exchange. Only the wire and the time are the caller's.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from edgectl._kernel.exchange cimport (
+    exchange_answered, exchange_choose, exchange_connected, exchange_failed, exchange_refused)
+from edgectl._kernel.fieldbus cimport (
+    LINK_READY, LINK_WAITING, Bus, BusDevice, BusDeviceRow, Link, LinkRow, ProbeRow, bus_mark)
+from edgectl._kernel.kernel cimport Kernel
+from edgectl._kernel.process_image cimport BLOCK_WORDS_MAX, OUTPUT_COMMITTED, image_commit
+
+from edgectl._kernel.fieldbus import RequestKind
+
+
+cdef class LinkBench:
+    """The first link of these tables. Times are ns of the caller's own clock, growing."""
+
+    cdef Bus bus
+    cdef Kernel kernel
+    cdef object tables
+
+    def __cinit__(self, Kernel kernel not None, const LinkRow[::1] links not None,
+                  const BusDeviceRow[::1] devices not None, const ProbeRow[::1] probes not None):
+        cdef Bus* bus = &self.bus
+        if links.shape[0] != 1 or devices.shape[0] != links[0].devices:
+            raise ValueError("the bench has one link, with all devices behind it")
+        self.kernel, self.tables = kernel, (links, devices, probes)
+        bus.image = &kernel.state.image
+        bus.links_count = 1
+        bus.link_rows, bus.device_rows = &links[0], &devices[0]
+        bus.probe_rows = &probes[0] if probes.shape[0] else NULL
+        bus.links = <Link*> calloc(1, sizeof(Link))
+        bus.devices = <BusDevice*> calloc(devices.shape[0], sizeof(BusDevice))
+        bus.block_due = <uint8_t*> calloc(max(bus.image.blocks, 1), 1)
+        bus.block_due_ns = <int64_t*> calloc(max(bus.image.blocks, 1), sizeof(int64_t))
+        bus.block_hold_ns = <int64_t*> calloc(max(bus.image.blocks, 1), sizeof(int64_t))
+        if not (bus.links and bus.devices and bus.block_due and bus.block_due_ns
+                and bus.block_hold_ns):
+            raise MemoryError
+        bus.links[0].state = LINK_READY
+        for at in range(devices.shape[0]):
+            bus.links[0].outputs += devices[at].outputs
+
+    def __dealloc__(self):
+        free(self.bus.links)
+        free(self.bus.devices)
+        free(self.bus.block_due)
+        free(self.bus.block_due_ns)
+        free(self.bus.block_hold_ns)
+
+    def connect(self, int64_t now_ns):
+        """The connection stands, or the port is open."""
+        exchange_connected(&self.bus, 0, now_ns)
+
+    def mark(self, int64_t period, int64_t now_ns):
+        """The burst before a scan: mark the reads that are due in this period."""
+        self.bus.period = period
+        bus_mark(&self.bus, now_ns)
+
+    def commit(self, int output, double value):
+        """Put a set point into the output image, as the scan does; whether it was taken."""
+        if not 0 <= output < self.bus.image.outputs:
+            raise ValueError(f"no output {output}")
+        return image_commit(self.bus.image, output, value) == OUTPUT_COMMITTED
+
+    def ask(self, int64_t now_ns):
+        """What goes on the wire now: (RequestKind, device, item, function, count); None: nothing.
+
+        item  its probe, block or output
+        """
+        cdef Link* link = &self.bus.links[0]
+        if link.state == LINK_WAITING:
+            raise ValueError("a request is outstanding")
+        if not exchange_choose(&self.bus, 0, now_ns):
+            return None
+        link.state, link.sent_ns = LINK_WAITING, now_ns
+        return (RequestKind(link.kind), link.device, link.item, link.request.function,
+                link.request.count)
+
+    cdef int _ended(self) except -1:
+        if self.bus.links[0].state != LINK_WAITING:
+            raise ValueError("nothing is outstanding")
+        self.bus.links[0].state = LINK_READY
+        return 0
+
+    def answer(self, int64_t now_ns, int word=0):
+        """The outstanding request was answered, each register with the same word."""
+        cdef uint16_t words[BLOCK_WORDS_MAX]
+        cdef int32_t at
+        memset(words, 0, sizeof(words))
+        for at in range(BLOCK_WORDS_MAX):
+            words[at] = word
+        self._ended()
+        exchange_answered(&self.bus, 0, words, now_ns)
+
+    def refuse(self, int exception, int64_t now_ns):
+        """The outstanding request was answered by an exception."""
+        self._ended()
+        exchange_refused(&self.bus, 0, exception, now_ns)
+
+    def lose(self, int64_t now_ns):
+        """The outstanding request timed out, or its answer was not to be believed."""
+        self._ended()
+        exchange_failed(&self.bus, 0, now_ns)
+
+    def poll_ns(self, int device):
+        """From the due mark of a device's last block that was answered, to its answer."""
+        return self.bus.image.links[device].poll_ns
