@@ -207,7 +207,7 @@ def test_an_alarm_that_the_site_no_longer_has_goes_once_it_is_acknowledged(rig: 
     site = {**dict(rig.reader().directory)}
     site["interlocks"] = [row for row in site["interlocks"] if row["id"] != "IL-TEMP"]
     rig.plant = Plant(site=site)
-    rig.plant.interlocks = [CLEAR] * 4
+    rig.plant.interlocks, rig.plant.interlock_flags = [CLEAR] * 4, [0] * 4
     rig.feed.attach(rig.reader())
     rig.run(0.1)
     assert rig.shown("IL-TEMP") is State.RETURNED

@@ -85,7 +85,9 @@ def test_a_batch_is_judged_alike_in_one_piece_and_scan_by_scan() -> None:
     plant = Plant()
     dice = np.random.default_rng(7)
     for _ in range(400):
-        plant.interlocks = dice.choice([0, 1, 2, 3, 0x12, 0x42], len(IDS)).tolist()
+        plant.interlocks = dice.choice(4, len(IDS)).tolist()
+        plant.interlock_flags = dice.choice([0, 0, 0, 8, 16, 32], len(IDS)).tolist()
+        plant.fields["maintenance"] = int(dice.random() < 0.3)
         plant.silent = {"BMS-01"} if dice.random() < 0.5 else set()
         plant.fields["overruns"] += int(dice.random() < 0.01)
         plant.scan()

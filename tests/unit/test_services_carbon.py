@@ -8,6 +8,7 @@ import pytest
 from event_log import EventLog
 from fake_controller import UTC_NS, start_controller
 
+from edgectl._kernel.journal import MailKind
 from edgectl.errors import DataError
 from edgectl.services import CarbonPoster, FileFeed, Services, Settings
 
@@ -129,6 +130,7 @@ def test_services_post_the_feed_to_the_controller_they_read(tmp_path: Path) -> N
     fake = start_controller()
     fake.run(3)
     services.tick()
-    assert fake.segment.mailbox[0]["value"] == 233
+    mails = {int(mail["kind"]): float(mail["value"]) for mail in fake.segment.mailbox[:2]}
+    assert mails == {MailKind.MAIL_SERVICES: 0.0, MailKind.MAIL_GRID_CARBON: 233.0}
     services.close()
     fake.segment.close()
