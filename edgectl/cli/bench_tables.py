@@ -110,8 +110,14 @@ def bus_tables(
 
 
 def tables_of(arrays: dict[str, NDArray[Any]], directory: dict[str, Any]) -> KernelTables:
-    """The tables without names for single points: a bench asks for none."""
-    return KernelTables(**arrays, directory=directory, point_index={}, output_index={})
+    """The tables without names for single points, and with no monitor: a bench asks for none."""
+    none: dict[str, NDArray[Any]] = {
+        "monitors": rows("MonitorRow"),
+        "inputs": np.zeros(0, dtype=np.int32),
+        "curves": rows("CurveRow"),
+        "heartbeats": rows("HeartbeatRow"),
+    }
+    return KernelTables(**(none | arrays), directory=directory, point_index={}, output_index={})
 
 
 def add_internal(draft: Draft, storages: int) -> int:
@@ -145,10 +151,6 @@ def common_arrays(
         "causes": rows("CauseRow"),
         "effects": rows("EffectRow"),
         "interlocks": rows("InterlockRow"),
-        "monitors": rows("MonitorRow"),
-        "inputs": np.zeros(0, dtype=np.int32),
-        "curves": rows("CurveRow"),
-        "heartbeats": rows("HeartbeatRow"),
         "storages": rows("StorageRow"),
         "pvs": rows("PvRow"),
         "flexible": rows("FlexibleRow", {}),

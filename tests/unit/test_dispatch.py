@@ -344,8 +344,7 @@ def test_sun_is_not_held_back_on_a_reading_that_is_lost(lost: Fields) -> None:
 
 def test_what_is_deferred_counts_as_nothing_while_it_cannot_be_read() -> None:
     site = Site(flexible=FLEXIBLE)
-    permit = {"shed": 1, "refuse_shed": 0, "open_request": 0, "safe_state": 0, "tripped": 1}
-    everything = permit | {"first_out_row": -1}
+    everything = {"shed_tier": 1, "tripped": 1}
     site.scan(available_w=120e3, deferred_w=50e3, site=everything)
     assert site.shed_w == pytest.approx(170e3)
     other = Site(flexible=FLEXIBLE)
