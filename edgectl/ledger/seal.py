@@ -1,0 +1,247 @@
+"""The seal: every byte of a month's file, also those that no content check would miss.
+
+A SQLite file holds bytes that carry no record: free pages, gaps between cells, counters. So each
+signed head comes with a seal, a file beside the month's that holds a digest of every page, signed.
+SQLite changes the file only when its write-ahead log is checkpointed, and that we do ourselves,
+right after a seal of what the file will be then. So at any moment, also after a crash, a page is
+either as the seal has it or stands, whole and with checksums, in the log.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgectl.ledger.heads import SIGNATURE_BYTES, canonical_json
+from edgectl.ledger.keys import PUBLIC_BYTES, Signer, verifies
+
+FORMAT = "edgectl.seal/1"
+PAGE_BYTES = 4096
+DIGEST_BYTES = 16
+CHUNK_PAGES = 256
+WAL_HEAD = struct.Struct(">8I")  # sqlite.org/fileformat2.html, section 4.1
+WAL_FRAME = struct.Struct(">6I")
+WAL_MAGIC = 0x377F0682  # and its checksums little-endian; one more is big-endian
+WAL_VERSION = 3_007_000
+FRAME_BYTES = WAL_FRAME.size + PAGE_BYTES
+
+
+class SealError(ValueError):
+    """Bytes that are no seal, with what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Digests of the pages of one month's file, and who signed them."""
+
+    site: str
+    file: str
+    pages: int
+    head: bytes  # hash of the signed head it was made with
+    key: bytes
+    digests: bytes
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A write-ahead log: where the newest committed form of each page lies in it."""
+
+    pages: dict[int, int]  # page number, from 1: offset of its content
+    file_pages: int  # of the month's file after the last commit; 0 where nothing is committed
+    end: int  # of what is committed
+    length: int
+
+
+def seal_path(path: Path) -> Path:
+    """Where the seal of a month's file lies."""
+    return path.with_suffix(".seal")
+
+
+def wal_path(path: Path) -> Path:
+    """Where SQLite keeps the log of a month's file."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def page_digest(page: bytes | memoryview) -> bytes:
+    """Digest of one page."""
+    return hashlib.sha256(page).digest()[:DIGEST_BYTES]
+
+
+def file_digests(path: Path) -> list[bytes]:
+    """Digests of all pages of a file; a last, shorter one counts as a page."""
+    found = []
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_PAGES * PAGE_BYTES):
+            view = memoryview(chunk)
+            found += [
+                page_digest(view[at : at + PAGE_BYTES]) for at in range(0, len(view), PAGE_BYTES)
+            ]
+    return found
+
+
+def make_seal(signer: Signer, site: str, file: str, head: bytes, digests: bytes) -> bytes:
+    """The bytes of a seal: a line of JSON, its signature, the digests."""
+    body = canonical_json(
+        {
+            "format": FORMAT,
+            "site": site,
+            "file": file,
+            "page_bytes": PAGE_BYTES,
+            "pages": len(digests) // DIGEST_BYTES,
+            "head": head.hex(),
+            "key": signer.public.hex(),
+            "digests": hashlib.sha256(digests).hexdigest(),
+        }
+    )
+    return body + b"\n" + signer.sign(FORMAT.encode() + b"\n" + body) + digests
+
+
+def parse_seal(content: bytes) -> Seal:
+    """Read a seal and check its signature and digests. Raises SealError where it is none."""
+    body, separator, rest = content.partition(b"\n")
+    signature, digests = rest[:SIGNATURE_BYTES], rest[SIGNATURE_BYTES:]
+    try:
+        said: dict[str, Any] = json.loads(body)
+        if said["format"] != FORMAT or said["page_bytes"] != PAGE_BYTES:
+            raise SealError(f"it is not of the form {FORMAT}")
+        key = bytes.fromhex(said["key"])
+        seal = Seal(
+            str(said["site"]), str(said["file"]), int(said["pages"]), bytes.fromhex(said["head"]),
+            key, digests, verifies(key, signature, FORMAT.encode() + b"\n" + body),
+        )  # fmt: skip
+        digest = str(said["digests"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SealError(f"it cannot be read: {error}") from error
+    if not separator or len(signature) != SIGNATURE_BYTES or len(key) != PUBLIC_BYTES:
+        raise SealError("a key or the signature has the wrong length")
+    if seal.pages * DIGEST_BYTES != len(digests):
+        raise SealError(f"it has {len(digests)} bytes of digests for {seal.pages} pages")
+    if hashlib.sha256(digests).hexdigest() != digest or not seal.signed:
+        raise SealError("its signature does not fit its bytes")
+    return seal
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file as a whole: after a crash it is the old one or the new one."""
+    part = path.with_name(f"{path.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in a directory durable."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def read_log(path: Path, *, checked: bool = True) -> Log:
+    """Read the log of a month's file; an empty one where there is none.
+
+    checked   verify every checksum; the writer need not do so with what it just wrote
+    """
+    try:
+        content = wal_path(path).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    return parse_log(content, checked=checked)
+
+
+def parse_log(content: bytes, *, checked: bool = True) -> Log:
+    """As read_log, of the bytes."""
+    nothing = Log({}, 0, 0, len(content))
+    if len(content) < WAL_HEAD.size:
+        return nothing
+    magic, version, page_bytes, _, salt_1, salt_2, sum_1, sum_2 = WAL_HEAD.unpack_from(content)
+    big = magic == WAL_MAGIC + 1
+    if magic & ~1 != WAL_MAGIC or version != WAL_VERSION or page_bytes != PAGE_BYTES:
+        return nothing
+    sums = _checksum(content[:24], (0, 0), big=big)
+    if checked and sums != (sum_1, sum_2):
+        return nothing
+    pages: dict[int, int] = {}
+    fresh: dict[int, int] = {}
+    file_pages, end, at = 0, WAL_HEAD.size, WAL_HEAD.size
+    while at + FRAME_BYTES <= len(content):
+        page, commit, *salts, sum_1, sum_2 = WAL_FRAME.unpack_from(content, at)
+        data = at + WAL_FRAME.size
+        if salts != [salt_1, salt_2] or not page:
+            break
+        if checked:
+            sums = _checksum(content[at : at + 8], sums, big=big)
+            sums = _checksum(content[data : data + PAGE_BYTES], sums, big=big)
+            if sums != (sum_1, sum_2):
+                break
+        fresh[page] = data
+        at += FRAME_BYTES
+        if commit:
+            pages |= fresh
+            fresh = {}
+            file_pages, end = commit, at
+    if not file_pages:
+        return nothing
+    return Log(pages, file_pages, end, len(content))
+
+
+def _checksum(content: bytes, start: tuple[int, int], *, big: bool) -> tuple[int, int]:
+    """SQLite's running checksum, section 4.2: s0 += x + s1, s1 += y + s0, over pairs of words.
+
+    It is linear modulo 2^32, so it is a sum of words by fixed weights.
+    """
+    words = np.frombuffer(content, ">u4" if big else "<u4").astype(np.uint32)
+    weights, carried = _weights(len(words))
+    sums = (weights * words).sum(axis=1, dtype=np.uint32)
+    return (
+        (int(sums[0]) + carried[0][0] * start[0] + carried[0][1] * start[1]) & 0xFFFFFFFF,
+        (int(sums[1]) + carried[1][0] * start[0] + carried[1][1] * start[1]) & 0xFFFFFFFF,
+    )
+
+
+@lru_cache(maxsize=8)
+def _weights(words: int) -> tuple[Any, tuple[tuple[int, int], tuple[int, int]]]:
+    """For each of the two sums: the weight of each word, and of the two sums before."""
+    weights = np.zeros((2, words), np.uint32)
+    carried = []
+    for which in (0, 1):
+        first, second = (1, 0) if which == 0 else (0, 1)
+        for pair in range(words // 2 - 1, -1, -1):
+            weights[which, 2 * pair] = (first + second) & 0xFFFFFFFF
+            weights[which, 2 * pair + 1] = second
+            first, second = (first + second) & 0xFFFFFFFF, (first + 2 * second) & 0xFFFFFFFF
+        carried.append((first, second))
+    return weights, (carried[0], carried[1])
+
+
+def page_faults(path: Path, seal: Seal, log: Log) -> list[str]:
+    """What in a month's file is neither as its seal has it nor stands in its log."""
+    found = []
+    digests = file_digests(path)
+    for page, digest in enumerate(digests, start=1):
+        sealed = seal.digests[(page - 1) * DIGEST_BYTES : page * DIGEST_BYTES]
+        if digest != sealed and page not in log.pages:
+            found.append(page_fault(path.name, page, sealed))
+    for page in range(len(digests) + 1, max(seal.pages, log.file_pages) + 1):
+        if page not in log.pages:
+            found.append(f"{path.name}: page {page} is missing")
+    return found
+
+
+def page_fault(name: str, page: int, sealed: bytes) -> str:
+    """How a page that is not as it was sealed is named."""
+    low = (page - 1) * PAGE_BYTES
+    what = "is not as it was sealed" if sealed else "was not there when the file was sealed"
+    return f"{name}: page {page} (bytes {low} to {low + PAGE_BYTES - 1}) {what}"
