@@ -179,9 +179,9 @@ class LedgerWriter:
 
     def _row(self, kind: Kind, clock: ClockState, said: Said) -> Row:
         """A record that covers no scan."""
-        at = self.cursor.next_seq
+        at, utc_ns = self.cursor.next_seq, self.cursor.last_utc_ns or self.boot_id
         return Row(
-            kind, self.boot_id, clock.utc_ns // SECOND_NS, at, at - 1, said.public, said.parts,
+            kind, self.boot_id, utc_ns // SECOND_NS, at, at - 1, said.public, said.parts,
             clock.quality,
         )  # fmt: skip
 
@@ -192,8 +192,7 @@ class LedgerWriter:
                 kind, self.boot_id, self.boot_id // SECOND_NS, 0, -1, said.public, said.parts,
                 clock.quality,
             )  # fmt: skip
-        at_ns = self.cursor.last_utc_ns or self.boot_id
-        return replace(self._row(kind, clock, said), utc_s=at_ns // SECOND_NS)
+        return self._row(kind, clock, said)
 
     def _not_in(self, found: Cursor) -> list[Entry]:
         """What of the spool a ledger with this cursor does not have."""
