@@ -29,6 +29,7 @@ from edgectl.ledger.store import Ledger
 HEADS_WAITING_MAX = 1_000  # for one witness: six weeks of hours
 POST_TIMEOUT_S = 10.0
 RETRY_S = 60.0
+HEAD_INTERVAL_S = 3600.0
 
 Told = Callable[[str, str | None], None]  # witness, what went wrong or None
 
@@ -39,7 +40,7 @@ class SigningPolicy:
 
     key: Path | None = None  # None: beside the ledger
     witnesses: tuple[str, ...] = ()
-    interval_s: float = 3600.0
+    interval_s: float = HEAD_INTERVAL_S
 
 
 def key_path(policy: SigningPolicy, site: str, directory: Path) -> Path:

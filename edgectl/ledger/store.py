@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -45,6 +46,7 @@ DATA_DIR_VARIABLE = "EDGECTL_DATA_DIR"
 DATA_DIR_DEFAULT = "edgectl-data"
 PACK_MAX = 3_600  # records: an hour
 DENSE_FROM = 16  # fewer are not worth a run of their own
+DAY_S = 86_400
 SALT_KEY_BYTES = 32
 MONTHS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 
@@ -57,6 +59,11 @@ def data_dir(chosen: str | Path | None = None) -> Path:
 def month_files(site: str, directory: Path) -> list[Path]:
     """The files of a site, oldest first."""
     return sorted(directory.glob(f"{site}-{MONTHS}.sqlite"))
+
+
+@lru_cache(maxsize=64)
+def _month_name(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m")
 
 
 class Ledger:
@@ -114,8 +121,7 @@ class Ledger:
 
     def path_of(self, utc_s: int) -> Path:
         """The file of the month in which this second lies."""
-        name = datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m")
-        return self.directory / f"{self.site}-{name}.sqlite"
+        return self.directory / f"{self.site}-{_month_name(utc_s // DAY_S)}.sqlite"
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write records, each with what is covered once it is written, durably.

@@ -10,6 +10,7 @@ counted: the ledger has it.
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from paho.mqtt.client import (
     Client,
     ConnectFlags,
     DisconnectFlags,
+    MQTTMessage,
 )
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -63,6 +65,8 @@ class Publisher:
         self._lock = threading.RLock()  # paho may call back inside publish
         self._connected = False
         self._birth: bytes | None = None
+        self._head: bytes | None = None
+        self._on_counter: Callable[[str, bytes], None] | None = None
         self._reported = False  # that the broker is away
         self._closed_early = 0
         self._switch = False
@@ -102,6 +106,7 @@ class Publisher:
         old = self._client
         self.protocol = V311 if self.protocol == V5 else V5
         old.on_connect = old.on_disconnect = old.on_connect_fail = old.on_publish = None
+        old.on_message = None
         old.on_socket_open = None
         old.disconnect()
         # It may still wait out a retry; nobody here waits with it.
@@ -122,6 +127,17 @@ class Publisher:
         client = self._client
         if client is not None and self._connected:
             client.publish(self.topics.birth, payload, 1, retain=True)
+
+    def set_head(self, payload: bytes) -> None:
+        """Publish the newest signed head of the ledger, retained, now and at every connection."""
+        self._head = payload
+        client = self._client
+        if client is not None and self._connected:
+            client.publish(self.topics.ledger, payload, 1, retain=True)
+
+    def on_counter(self, take: Callable[[str, bytes], None]) -> None:
+        """Hand over topic and payload of each count of compute; called in paho's thread."""
+        self._on_counter = take
 
     def publish_state(self, payload: bytes) -> bool:
         """Publish the retained state; False where it was dropped."""
@@ -194,6 +210,7 @@ class Publisher:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_socket_open = self._on_socket_open
+        client.on_message = self._on_message
         will: Properties | None = None
         if self.protocol == V5:
             will = _typed_properties(PacketTypes.WILLMESSAGE)
@@ -246,6 +263,10 @@ class Publisher:
             client.publish(self.topics.status, self._status(online=True), 1, retain=True)
             if self._birth is not None:
                 client.publish(self.topics.birth, self._birth, 1, retain=True)
+            if self._head is not None:
+                client.publish(self.topics.ledger, self._head, 1, retain=True)
+            if self._on_counter is not None:
+                client.subscribe(self.topics.counters, 1)
             emit(self._log, "mqtt.connected", host=self.host, port=self.port,
                  protocol=PROTOCOL_NAMES[self.protocol], topics=self.topics.state)  # fmt: skip
             if self.protocol != V5:
@@ -278,6 +299,10 @@ class Publisher:
         was_connected, self._connected = self._connected, False
         if was_connected and self._client is not None:
             self._say_away("mqtt.disconnected", reason=str(reason))
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if self._on_counter is not None:
+            self._on_counter(message.topic, message.payload)
 
     def _on_publish(
         self,

@@ -18,8 +18,10 @@ from edgectl.errors import SegmentError
 from edgectl.events import emit
 from edgectl.image import SegmentReader, attach, segment_path
 from edgectl.image.reader import read_head
+from edgectl.ledger.heads import TreeHead
 from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
+from edgectl.services.counter_feed import CounterFeed
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
 
@@ -57,8 +59,10 @@ class Services:
         """Nothing is opened or contacted before run()."""
         self.settings = settings
         self._log = log or structlog.get_logger()
-        self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
+        self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log, self._publish_head)
+        self._counters = CounterFeed(self._log)
         self._publisher: Publisher | None = None
+        self._head: bytes | None = None  # the newest signed head, as it is published
         self._carbon = (
             CarbonPoster(
                 FileFeed(settings.carbon_feed), settings.site, self._log, settings.carbon_ttl_s
@@ -97,6 +101,8 @@ class Services:
         assert run is not None, "attached above"
         # Looked at before reading: what a dead controller wrote last is then in the journal.
         over = not run.reader.alive()
+        for count in self._counters.take():
+            self._ledger.count(count)
         caught_up = self._ledger.pump()
         if run.mqtt is not None:
             run.mqtt.pump()
@@ -162,8 +168,16 @@ class Services:
             host = self.settings.mqtt_host or str(of_site.get("host", "127.0.0.1"))
             port = self.settings.mqtt_port or int(of_site.get("port", 1883))
             self._publisher = Publisher(Topics(self.settings.site, node), host, port, self._log)
+            self._publisher.on_counter(self._counters.on_message)
+            if self._head is not None:
+                self._publisher.set_head(self._head)
             self._publisher.start()
         return self._publisher
+
+    def _publish_head(self, head: TreeHead) -> None:
+        self._head = head.document()
+        if self._publisher is not None:
+            self._publisher.set_head(self._head)
 
     def _may_leave(self, run: _Run, caught_up: bool) -> bool:
         """All is in the ledger; or it cannot be written and nobody waits for that."""

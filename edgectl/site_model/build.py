@@ -11,12 +11,14 @@ from edgectl.site_model.model import (
     Flexible,
     Grid,
     Interlock,
+    LedgerPolicy,
     Line,
     Load,
     Mqtt,
     Pv,
     Scan,
     Site,
+    Tenant,
 )
 from edgectl.site_model.schema import BatteryEntry, LineEntry, SiteFile
 
@@ -67,6 +69,21 @@ def build_site(
         local_reset=file.local_reset.tag if file.local_reset else None,
         interlocks=interlocks,
         mqtt=Mqtt(**file.mqtt.model_dump()),
+        ledger=_ledger(path, file),
+        tenants=tuple(Tenant(each.id, each.name, tuple(each.loads)) for each in file.tenant),
+    )
+
+
+def _ledger(path: Path, file: SiteFile) -> LedgerPolicy:
+    """Paths in a site file start from where it lies; URLs stay as they are."""
+    said = file.ledger
+    return LedgerPolicy(
+        (path.parent / said.signing_key).absolute() if said.signing_key else None,
+        tuple(
+            each if "://" in each else str((path.parent / each).absolute())
+            for each in said.witnesses
+        ),
+        said.head_interval_s,
     )
 
 

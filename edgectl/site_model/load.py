@@ -17,11 +17,12 @@ from edgectl.site_model.build import build_site
 from edgectl.site_model.check import check_site
 from edgectl.site_model.check_bus import check_schedule
 from edgectl.site_model.check_interlocks import check_interlocks
+from edgectl.site_model.check_tenants import check_tenants
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Site
 from edgectl.site_model.schema import SiteFile
 
-ARRAYS = ("device", "load", "pv", "battery", "interlock")
+ARRAYS = ("device", "load", "pv", "battery", "interlock", "tenant")
 
 
 def sites_root() -> Traversable:
@@ -89,6 +90,7 @@ def parse_site(path: Path, content: bytes) -> Site:
     broken |= {each.id for each in file.device if each.id not in profiles}
     context = Context(report, file, ordinals, broken, profiles)
     check_site(context)
+    check_tenants(context)
     interlocks = check_interlocks(context)
     if report.problems or refused:
         raise SiteFileError([*report.ordered(), *refused])

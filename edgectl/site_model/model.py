@@ -200,6 +200,24 @@ class Mqtt:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerPolicy:
+    """Who signs the ledger and who keeps its heads. key: None for one beside the ledger."""
+
+    key: Path | None = None
+    witnesses: tuple[str, ...] = ()
+    interval_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Somebody whose loads are booked apart."""
+
+    id: str
+    name: str
+    loads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A whole site. devices are in bus order: those that share a link together.
 
@@ -230,6 +248,8 @@ class Site:
     local_reset: str | None
     interlocks: tuple[Interlock, ...]
     mqtt: Mqtt
+    ledger: LedgerPolicy = LedgerPolicy()
+    tenants: tuple[Tenant, ...] = ()
 
     @property
     def links(self) -> dict[str, tuple[Device, ...]]:

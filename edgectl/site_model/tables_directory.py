@@ -32,6 +32,14 @@ def directory_of(
         "import_guard_w": site.grid.import_guard_w,
         "export_max_w": site.grid.export_max_w,
         "mqtt": {"host": site.mqtt.host, "port": site.mqtt.port, "node": site.mqtt.node},
+        "ledger": {
+            "key": str(site.ledger.key) if site.ledger.key else None,
+            "witnesses": list(site.ledger.witnesses),
+            "interval_s": site.ledger.interval_s,
+        },
+        "tenants": [
+            {"id": each.id, "name": each.name, "loads": list(each.loads)} for each in site.tenants
+        ],
         "points": points,
         "outputs": list(output_index),
         "devices": _devices(site),
