@@ -44,10 +44,10 @@ class Kept:
 class Span:
     """Records that a receipt is made from, by number."""
 
-    base: int  # first that is read
     names: int  # says whose loads are whose
-    low: int  # first whose head is shown
-    high: int  # last whose head is shown
+    low: int  # first second asked for; the head of the record before is shown too
+    high: int  # last second asked for
+    end: int  # last whose head is shown
 
 
 def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
@@ -77,11 +77,11 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
         kept, names = _read(ledger, base, low, head.size)
     assert names is not None, "record 0 of a ledger is a START"
     part = _part_of(ledger.site, kept[names - base], tenant)
-    span = Span(base, names, max(names, low - 1), min(high + 1, head.size - 1))
+    span = Span(names, low, high, min(high + 1, head.size - 1))
     tree = tree.copy()
     tree.add([each.leaf for each in kept[: names - base]])
-    after = [each.leaf for each in kept[span.high + 1 - base :]]
-    right = [content for _, content in cover(span.high + 1, after)]
+    after = [each.leaf for each in kept[span.end + 1 - base :]]
+    right = [content for _, content in cover(span.end + 1, after)]
     document = {
         "format": FORMAT,
         "site": ledger.site,
@@ -98,7 +98,7 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
         "left": _text(tree.to_bytes()),
         "right": _text(b"".join(right)),
         "records": [
-            _shown(kept[seq - base], span, part) for seq in range(names, span.high + 1)
+            _shown(kept[seq - base], span, part) for seq in range(names, span.end + 1)
         ],
     }  # fmt: skip
     return gzip.compress(json.dumps(document).encode(), mtime=0)
@@ -107,15 +107,14 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
 def _asked(ledger: Ledger, from_s: int, to_s: int) -> tuple[int, int]:
     """Numbers of the first and last second asked for. Raises ReceiptError."""
     first = last = None
-    near = [pack for _, pack in ledger.packs()]
-    for at, pack in enumerate(near):
-        following = near[at + 1].utc_s if at + 1 < len(near) else to_s
-        if max(pack.utc_s, following) < from_s or pack.utc_s > to_s:
+    near = ledger.index()
+    for at, (start, count, utc_s) in enumerate(near):
+        following = near[at + 1][2] if at + 1 < len(near) else to_s
+        if max(utc_s, following) < from_s or utc_s > to_s:
             continue
-        for seq, stored in enumerate(decode(pack.body), start=pack.first_seq):
-            row = row_of(stored)
-            if row.kind is Kind.SECOND and from_s <= row.utc_s < to_s:
-                first, last = seq if first is None else first, seq
+        for row in ledger.rows(Kind.SECOND, start, start + count):
+            if from_s <= row.utc_s < to_s:
+                first, last = row.seq if first is None else first, row.seq
     if first is None or last is None:
         begin, end = (datetime.fromtimestamp(each, UTC).isoformat() for each in (from_s, to_s))
         raise ReceiptError(
@@ -171,7 +170,7 @@ def _part_of(site: str, named: Kept, tenant: str) -> int:
 def _shown(kept: Kept, span: Span, part: int) -> dict[str, Any]:
     """A record as it stands in a receipt."""
     parts = kept.stored.parts
-    if kept.seq < span.low and kept.seq != span.names:
+    if kept.seq < span.low - 1 and kept.seq != span.names:
         return {"leaf": _text(kept.leaf)}
     commitments = [
         commitment(salt_run(kept.salt_key, at, kept.seq, 1)[0], each)
@@ -179,8 +178,7 @@ def _shown(kept: Kept, span: Span, part: int) -> dict[str, Any]:
     ]
     assert leaf_of(kept.salt_key, kept.seq, kept.stored.head, parts) == kept.leaf
     shown = {"head": _text(kept.stored.head), "commitments": _text(b"".join(commitments))}
-    inside = kept.seq == span.names or span.low < kept.seq < span.high or span.low == span.names
-    if parts and inside:
+    if parts and (kept.seq == span.names or span.low <= kept.seq <= span.high):
         shown |= {
             "salt": _text(salt_run(kept.salt_key, part, kept.seq, 1)[0]),
             "part": _text(parts[part]),

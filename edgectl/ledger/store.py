@@ -216,6 +216,15 @@ class Ledger:
             for pack in month.read_packs(connection, first, end):
                 yield salt_key, pack
 
+    def index(self) -> list[tuple[int, int, int]]:
+        """First record, number of records and UTC second of every pack, in order."""
+        with self._explained():
+            return [
+                row for path in sorted(self._files) for row in self._files[path].execute(
+                    "SELECT first_seq, count, utc_s FROM pack ORDER BY first_seq"
+                )
+            ]  # fmt: skip
+
     def heads(self) -> list[tuple[TreeHead, bytes]]:
         """All signed heads with the peaks of their trees, in order."""
         with self._explained():
