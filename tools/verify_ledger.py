@@ -20,6 +20,7 @@ import sys
 import zlib
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 PAGE = 4096
+MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 UNPACKED_MAX = 64 << 20
 TABLES = sorted((
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
@@ -40,7 +42,7 @@ TABLES = sorted((
 ))  # fmt: skip
 
 
-class Bad(Exception):
+class BadError(Exception):
     """What is wrong, and with which record."""
 
     def __init__(self, what: str, seq: int | None = None, utc_s: int | None = None) -> None:
@@ -55,6 +57,7 @@ class UnreadableError(Exception):
 
 
 def sha(*parts: bytes) -> bytes:
+    """SHA-256 of the parts, one after the other."""
     return hashlib.sha256(b"".join(parts)).digest()
 
 
@@ -67,7 +70,7 @@ class Tree:
     def __init__(self, size: int = 0, peaks: bytes = b"") -> None:
         levels = [bit for bit in range(size.bit_length() - 1, -1, -1) if size >> bit & 1]
         if len(peaks) != 32 * len(levels):
-            raise Bad(f"{len(peaks)} bytes are not the peaks of a tree of {size}")
+            raise BadError(f"{len(peaks)} bytes are not the peaks of a tree of {size}")
         self.size = size
         self.stack = [(level, peaks[32 * at : 32 * at + 32]) for at, level in enumerate(levels)]
 
@@ -91,6 +94,7 @@ class Tree:
 
 
 def signed(key: bytes, signature: bytes, content: bytes) -> bool:
+    """Whether it is this key's signature over this content."""
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, content)
     except (InvalidSignature, ValueError):
@@ -99,6 +103,7 @@ def signed(key: bytes, signature: bytes, content: bytes) -> bool:
 
 
 def read_key(path: Path) -> bytes:
+    """The 32 bytes of a public key's file."""
     content = path.read_bytes()
     if len(content.strip()) == 64:
         return bytes.fromhex(content.strip().decode())
@@ -121,27 +126,27 @@ class Head:
             self.utc_s = said["utc_ns"] // 10**9
             known = said["format"] == "edgectl.head/1"
         except (ValueError, KeyError, TypeError) as error:
-            raise Bad(f"a signed head cannot be read: {error}") from error
+            raise BadError(f"a signed head cannot be read: {error}") from error
         self.hash = sha(body, signature)
         if not known or not signed(self.key, signature, b"edgectl.head/1\n" + body):
-            raise Bad(f"the signature of head {self.number} does not fit its bytes", self.size)
+            raise BadError(f"the signature of head {self.number} does not fit its bytes", self.size)
 
     @classmethod
     def published(cls, document: dict[str, Any]) -> "Head":
         try:
             return cls(document["head"].encode(), bytes.fromhex(document["signature"]))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise Bad(f"it is no published head: {error}") from error
+            raise BadError(f"it is no published head: {error}") from error
 
     def follows(self, before: "Head | None") -> None:
         if before is None:
             if self.number or self.previous:
-                raise Bad(f"head {self.number} has none before it", 0)
+                raise BadError(f"head {self.number} has none before it", 0)
             return
         if (self.number, self.previous) != (before.number + 1, before.hash):
-            raise Bad(f"head {self.number} does not follow head {before.number}", before.size)
+            raise BadError(f"head {self.number} does not follow head {before.number}", before.size)
         if self.key != (before.next_key or before.key) or self.size < before.size:
-            raise Bad(f"head {self.number} is signed by a key that nobody named", before.size)
+            raise BadError(f"head {self.number} is signed by a key that nobody named", before.size)
 
 
 # ---- one month's file: its pages, its log
@@ -178,6 +183,7 @@ def log_pages(path: Path) -> tuple[dict[int, int], int, int]:
 
 
 def checksum(content: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
+    """SQLite's running checksum of a log: file format, section 4.2."""
     words = struct.unpack(f"{order}{len(content) // 4}I", content)
     s0, s1 = sums
     for x, y in zip(words[::2], words[1::2], strict=True):
@@ -190,7 +196,7 @@ def check_pages(path: Path, keys: list[bytes], last_heads: list[bytes], live: bo
     """Every page is as it was sealed, or stands in the log."""
     logged, pages, loose = log_pages(path)
     if loose and not live:
-        raise Bad(f"{path.name}-wal: {loose} bytes are no whole transaction")
+        raise BadError(f"{path.name}-wal: {loose} bytes are no whole transaction")
     seal = path.with_suffix(".seal")
     digests = b""
     if seal.exists():
@@ -203,21 +209,21 @@ def check_pages(path: Path, keys: list[bytes], last_heads: list[bytes], live: bo
             fits &= said["file"] == path.name and key in keys
             fits &= bytes.fromhex(said["head"]) in last_heads
         except (ValueError, KeyError, TypeError) as error:
-            raise Bad(f"{seal.name} cannot be read: {error}") from error
+            raise BadError(f"{seal.name} cannot be read: {error}") from error
         if not fits:
-            raise Bad(f"{seal.name} is not the seal that was made with the last head")
+            raise BadError(f"{seal.name} is not the seal that was made with the last head")
     elif last_heads:
-        raise Bad(f"{seal.name} is missing")
+        raise BadError(f"{seal.name} is missing")
     number = 0
     with path.open("rb") as file:
         while page := file.read(PAGE):
             number += 1
             if number not in logged and sha(page)[:16] != digests[16 * number - 16 : 16 * number]:
-                raise Bad(f"{path.name}: page {number} is not as it was sealed")
+                raise BadError(f"{path.name}: page {number} is not as it was sealed")
     missing = [each for each in range(number + 1, max(len(digests) // 16, pages) + 1)
                if each not in logged]  # fmt: skip
     if missing:
-        raise Bad(f"{path.name}: page {missing[0]} is missing")
+        raise BadError(f"{path.name}: page {missing[0]} is missing")
 
 
 # ---- records
@@ -263,13 +269,13 @@ LENGTHS = {0xC4: (">B", "bytes"), 0xC5: (">H", "bytes"), 0xC6: (">I", "bytes"),
 
 
 def said_by(content: bytes) -> dict[str, Any]:
-    """A map that fills its bytes. Raises Bad."""
+    """A map that fills its bytes. Raises BadError."""
     try:
         value, end = unpack(content)
     except (IndexError, ValueError, struct.error, RecursionError) as error:
-        raise Bad(f"its content cannot be read: {error}") from error
+        raise BadError(f"its content cannot be read: {error}") from error
     if end != len(content) or not isinstance(value, dict):
-        raise Bad("its content is not one map")
+        raise BadError("its content is not one map")
     return value
 
 
@@ -320,11 +326,13 @@ def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
 
 
 def salt_of(key: bytes, seq: int, part: int) -> bytes:
+    """Salt of one part of one record."""
     block = hashlib.shake_128(key + struct.pack(">QH", seq // 64, part)).digest(1024)
     return block[16 * (seq % 64) : 16 * (seq % 64) + 16]
 
 
 def leaf_of(key: bytes, seq: int, head: bytes, parts: list[bytes]) -> bytes:
+    """Leaf hash of one record."""
     return sha(b"\0", head, *(
         sha(b"\2", salt_of(key, seq, at), part) for at, part in enumerate(parts)
     ))  # fmt: skip
@@ -365,18 +373,18 @@ class LedgerCheck:
     def begin(self, path: Path, meta: dict[str, bytes], first: bool, alone: bool) -> None:
         start = int(meta["first_seq"])
         if not path.name.startswith(meta["site"].decode() + "-"):
-            raise Bad(f"{path.name} is the ledger of {meta['site'].decode()}", start)
+            raise BadError(f"{path.name} is the ledger of {meta['site'].decode()}", start)
         tree = Tree(start, meta["frontier"])
         previous = Head.published(json.loads(meta["previous"])) if meta["previous"] else None
         if first:
             if start and not alone:
-                raise Bad(f"records 0 to {start - 1} are missing", 0)
+                raise BadError(f"records 0 to {start - 1} are missing", 0)
             self.tree, self.first, self.head = tree, start, previous
             self.heads += [previous] if previous else []
         elif (start, tree.root()) != (self.tree.size, self.tree.root()):
-            raise Bad(f"{path.name} begins with record {start}", min(self.tree.size, start))
+            raise BadError(f"{path.name} begins with record {start}", min(self.tree.size, start))
         if (previous and previous.hash) != (self.head and self.head.hash):
-            raise Bad(f"{path.name} does not follow the last head before it", start)
+            raise BadError(f"{path.name} does not follow the last head before it", start)
         self.roots[self.tree.size] = self.tree.root()
 
     def chain(self, base: sqlite3.Connection, meta: dict[str, bytes]) -> list[Head]:
@@ -387,7 +395,7 @@ class LedgerCheck:
             head.follows(self.head)
             fits = number == head.number and head.site.encode() == meta["site"]
             if not fits or Tree(head.size, frontier).root() != head.root:
-                raise Bad(f"what stands beside head {head.number} is not its own", head.size)
+                raise BadError(f"what stands beside head {head.number} is not its own", head.size)
             mine.append(head)
             self.head = head
         self.heads += mine
@@ -400,42 +408,48 @@ class LedgerCheck:
         )
         for first, count, seconds, utc_s, root, body in rows:
             if first != self.tree.size:
-                raise Bad(f"after record {self.tree.size - 1} comes {first}", self.tree.size, utc_s)
+                raise BadError(
+                    f"after record {self.tree.size - 1} comes {first}", self.tree.size, utc_s
+                )
             try:
                 records = records_of(body)
             except (ValueError, struct.error, zlib.error) as error:
-                raise Bad(f"it cannot be read: {error}", first, utc_s) from error
+                raise BadError(f"it cannot be read: {error}", first, utc_s) from error
             for head, parts, check in records:
                 seq = self.tree.size
                 leaf = leaf_of(salt_key, seq, head, parts)
                 if leaf[:4] != check:
-                    raise Bad("it is not as it was written", seq, utc_s)
+                    raise BadError("it is not as it was written", seq, utc_s)
                 said = said_by(head)
                 if said.get("seq") != seq:
-                    raise Bad(f"record {said.get('seq')} stands in its place", seq, utc_s)
+                    raise BadError(f"record {said.get('seq')} stands in its place", seq, utc_s)
                 seconds -= said.get("kind") == "second"
                 self.tree.add(leaf)
                 if self.tree.size in sizes:
                     self.roots[self.tree.size] = self.tree.root()
             if len(records) != count or seconds:
-                raise Bad(f"a pack of {count} holds {len(records)}", first, utc_s)
+                raise BadError(f"a pack of {count} holds {len(records)}", first, utc_s)
             if self.tree.root() != root:
-                raise Bad("the tree up to its pack's end is not as it was written", first, utc_s)
+                raise BadError(
+                    "the tree up to its pack's end is not as it was written", first, utc_s
+                )
 
     def hold(self, head: Head) -> None:
         if head.size > self.tree.size:
-            raise Bad(f"head {head.number} has {head.size} records; here they end", self.tree.size)
+            raise BadError(
+                f"head {head.number} has {head.size} records; here they end", self.tree.size
+            )
         if self.roots.get(head.size) != head.root:
-            raise Bad(f"records before it are not those of head {head.number}", head.size)
+            raise BadError(f"records before it are not those of head {head.number}", head.size)
 
     def finish(self) -> str:
         if not self.heads:
-            raise Bad("no signed head: nobody has vouched for these records", self.first)
+            raise BadError("no signed head: nobody has vouched for these records", self.first)
         if all(head.key != self.key for head in self.heads):
-            raise Bad("the key given signed none of its heads", self.first)
+            raise BadError("the key given signed none of its heads", self.first)
         for head in self.pinned:
             if head.size > self.tree.size or self.roots.get(head.size) != head.root:
-                raise Bad(f"the head given from outside, of {head.size} records, is of another "
+                raise BadError(f"the head given from outside, of {head.size} records, is of another "
                           "past", min(self.tree.size, head.size))  # fmt: skip
         last = self.heads[-1]
         loose = self.tree.size - last.size
@@ -445,10 +459,11 @@ class LedgerCheck:
 
 
 def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> str:
+    """What is good of it, in a line. Raises BadError, UnreadableError."""
     files = [ledger]
     if ledger.is_dir():
-        files = sorted({each.with_suffix(".sqlite") for kind in ("sqlite", "seal")
-                        for each in ledger.glob(f"*-[0-9][0-9][0-9][0-9]-[0-9][0-9].{kind}")})  # fmt: skip
+        found = [*ledger.glob(f"*-{MONTH}.sqlite"), *ledger.glob(f"*-{MONTH}.seal")]
+        files = sorted({each.with_suffix(".sqlite") for each in found})
     if not files or not any(each.exists() for each in files):
         raise UnreadableError(f"{ledger}: there is no ledger here")
     if len({each.name[:-15] for each in files}) > 1:
@@ -459,7 +474,7 @@ def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> s
             check.file(path, at == 0, not ledger.is_dir(), live and at == len(files) - 1)
         except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
             if path.with_suffix(".seal").exists() or at:
-                raise Bad(f"{path.name} cannot be read: {error}", check.tree.size) from error
+                raise BadError(f"{path.name} cannot be read: {error}", check.tree.size) from error
             raise UnreadableError(f"{path}: it is not a ledger: {error}") from error
     return check.finish()
 
@@ -480,6 +495,7 @@ class ReceiptCheck:
         self.seconds = self.scans = self.missed = self.samples = self.good = self.gaps = 0
         self.clocks: Counter[str] = Counter()
         self.counters: dict[tuple[str, str, str], list[float]] = {}
+        self.corrections: list[dict[str, Any]] = []
         self.reached = self.left = False  # the first second asked for, and the one after the last
 
     def head(self, key: bytes) -> Head:
@@ -491,26 +507,28 @@ class ReceiptCheck:
                 keys.add(hand.next_key)
         head = Head.published(self.document["head"])
         if head.key not in keys or head.site != self.document["site"]:
-            raise Bad("its head is not signed by the key given, nor by one it handed over to")
+            raise BadError("its head is not signed by the key given, nor by one it handed over to")
         return head
 
     def record(self, seq: int, shown: dict[str, str]) -> bytes:
         """The leaf of one record; what it shows is taken in."""
         if "leaf" in shown:
             if self.reached and not self.left:
-                raise Bad("its head is left out, inside the time of the receipt", seq)
+                raise BadError("its head is left out, inside the time of the receipt", seq)
             return base64.b64decode(shown["leaf"], validate=True)
         head, commitments = (
             base64.b64decode(shown[name], validate=True) for name in ("head", "commitments")
         )
         said, part = said_by(head), b""
         if said["seq"] != seq or said["site"] != self.document["site"]:
-            raise Bad(f"record {said['seq']} of {said['site']} stands in its place", seq)
+            raise BadError(f"record {said['seq']} of {said['site']} stands in its place", seq)
         if "part" in shown:
             salt, part = (base64.b64decode(shown[n], validate=True) for n in ("salt", "part"))
             own = commitments[32 * self.part : 32 * self.part + 32]
             if len(salt) != 16 or sha(b"\2", salt, part) != own:
-                raise Bad("the tenant's part is not the one that was recorded", seq, said["utc_s"])
+                raise BadError(
+                    "the tenant's part is not the one that was recorded", seq, said["utc_s"]
+                )
         self.take(seq, said, part, whole="part" in shown or not commitments)
         return sha(b"\0", head, commitments)
 
@@ -519,7 +537,7 @@ class ReceiptCheck:
         if kind in ("start", "names") and whole:
             self.names[said["boot_id"]] = own
             if own["tenant"] != self.document["tenant"]:
-                raise Bad(f"its part is that of {own['tenant']}", seq, said["utc_s"])
+                raise BadError(f"its part is that of {own['tenant']}", seq, said["utc_s"])
         inside = self.low_s <= said["utc_s"] < self.high_s
         if kind == "second":
             self.left |= self.reached and said["utc_s"] >= self.high_s
@@ -527,11 +545,13 @@ class ReceiptCheck:
         if not inside or kind in ("start", "names"):
             return
         if not whole:
-            raise Bad("the tenant's part is left out", seq, said["utc_s"])
+            raise BadError("the tenant's part is left out", seq, said["utc_s"])
         if kind == "second":
             self.second(seq, said, own)
         elif kind == "gap":
             self.gaps += 1
+        elif kind == "correction" and own:
+            self.corrections.append({"refers_to": said["refers_to"], **own})
         elif kind == "counter" and own:
             key = (own["name"], own["unit"], own["source"])
             self.counters.setdefault(key, []).append(own["value"])
@@ -539,7 +559,7 @@ class ReceiptCheck:
     def second(self, seq: int, said: dict[str, Any], own: dict[str, Any]) -> None:
         names = self.names.get(said["boot_id"])
         if names is None:
-            raise Bad("no record names the loads of this run", seq, said["utc_s"])
+            raise BadError("no record names the loads of this run", seq, said["utc_s"])
         sinks = {index for index, _ in names["sinks"]}
         count = len(own["cells"]) // 2
         energy = struct.unpack(f"<{count}q", own["energy_mj"])
@@ -547,7 +567,7 @@ class ReceiptCheck:
         for at in range(count):
             source, sink = own["cells"][2 * at], own["cells"][2 * at + 1]
             if sink not in sinks:
-                raise Bad(f"sink {sink} is none of the tenant's", seq, said["utc_s"])
+                raise BadError(f"sink {sink} is none of the tenant's", seq, said["utc_s"])
             self.energy_mj[names["sources"][source]] += energy[at]
             self.carbon_ug[names["sources"][source]] += carbon[at]
         self.seconds += 1
@@ -562,7 +582,7 @@ class ReceiptCheck:
         counters = []
         for (name, unit, source), values in sorted(self.counters.items()):
             # A counter that starts anew counts from nothing: falls add what follows them.
-            pairs = zip(values[:-1], values[1:], strict=True)
+            pairs = pairwise(values)
             count = sum(b - a if b >= a else b for a, b in pairs)
             per_unit = carbon / count if count else None
             counters.append({"name": name, "unit": unit, "source": source, "count": count,
@@ -575,6 +595,7 @@ class ReceiptCheck:
             "energy_mj": energy, "carbon_ug": carbon,
             "energy_mj_by_source": dict(self.energy_mj),
             "carbon_ug_by_source": dict(self.carbon_ug), "counters": counters,
+            "corrections": self.corrections,
             "head_number": head.number, "head_records": head.size, "head_utc_s": head.utc_s,
         }  # fmt: skip
 
@@ -592,6 +613,7 @@ def cover(first: int, end: int) -> list[int]:
 
 
 def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
+    """What a receipt proves. Raises BadError, UnreadableError."""
     try:
         document = json.loads(gzip.decompress(path.read_bytes()))
         if document["format"] != "edgectl.receipt/1":
@@ -609,26 +631,28 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
             tree.add(check.record(seq, each))
         levels = cover(tree.size, head.size)
         if len(right) != 32 * len(levels) or tree.size > head.size:
-            raise Bad("its hashes do not complete the tree of its head")
+            raise BadError("its hashes do not complete the tree of its head")
         for at, level in enumerate(levels):
             tree.add(right[32 * at : 32 * at + 32], level)
     except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
-        raise Bad(f"it cannot be read: {error!r}") from error
+        raise BadError(f"it cannot be read: {error!r}") from error
     if tree.root() != head.root:
-        raise Bad(f"its records are not those of signed head {head.number}")
+        raise BadError(f"its records are not those of signed head {head.number}")
     if not check.seconds:
-        raise Bad("it holds no second of the time it is for")
+        raise BadError("it holds no second of the time it is for")
     return check.summary(head)
 
 
 def read_heads(path: Path) -> list[Head]:
+    """Heads of a file, or of every file of a witness's directory."""
     files = sorted(path.glob("*.head.json")) if path.is_dir() else [path]
     return [Head.published(json.loads(each.read_bytes())) for each in files]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    """Command line; the exit status."""
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument("what", nargs="+", metavar="LEDGER | receipt FILE")
     parser.add_argument("--key", required=True, type=Path, help="public key: PEM or hex")
     parser.add_argument("--head", action="append", default=[], type=Path, help="kept elsewhere")
@@ -643,7 +667,7 @@ def main() -> int:
             print(f"{asked.what[0]}: {verify_ledger(Path(asked.what[0]), key, pinned, asked.live)}")
         else:
             parser.error("give LEDGER, or receipt FILE")
-    except Bad as bad:
+    except BadError as bad:
         print(f"{asked.what[-1]}: BAD. {bad}")
         return 1
     except (UnreadableError, OSError, ValueError) as error:

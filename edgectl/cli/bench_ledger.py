@@ -34,7 +34,7 @@ MW_MJ = 1_000_000_000  # energy of 1 MW in one second, in mJ
 
 
 class Campus:
-    """A site of so many meters: one of the grid, four batteries, three PV blocks, the rest loads."""
+    """A site of so many meters: of the grid, four batteries, three PV blocks, the rest loads."""
 
     def __init__(self, meters: int, seed: int = 1) -> None:
         """meters   at least 10; the same seed makes the same records"""

@@ -51,6 +51,4 @@ def clock_state() -> ClockState:
 def state_of(utc_ns: int, state: int, status: int) -> ClockState:
     """What adjtimex's answer means: state is what it returned, status the field."""
     unsynchronised = state == TIME_ERROR or bool(status & STA_UNSYNC)
-    return ClockState(
-        utc_ns, UNSYNCHRONISED if unsynchronised else SYNCHRONISED, LEAP.get(state)
-    )
+    return ClockState(utc_ns, UNSYNCHRONISED if unsynchronised else SYNCHRONISED, LEAP.get(state))

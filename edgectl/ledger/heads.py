@@ -52,9 +52,7 @@ class TreeHead:
 
     def document(self) -> bytes:
         """As it is published, kept by witnesses and given to --head."""
-        return json.dumps(
-            {"head": self.body.decode(), "signature": self.signature.hex()}
-        ).encode()
+        return json.dumps({"head": self.body.decode(), "signature": self.signature.hex()}).encode()
 
 
 def signed_bytes(body: bytes) -> bytes:

@@ -182,9 +182,7 @@ def clock_said(what: str, step_ns: int | None, before_ns: int | None, after_ns: 
     step_ns     by how much UTC went forward
     before_ns   UTC of the scan before; after_ns of this one
     """
-    return Said(
-        {"what": what, "step_ns": step_ns, "before_ns": before_ns, "after_ns": after_ns}
-    )
+    return Said({"what": what, "step_ns": step_ns, "before_ns": before_ns, "after_ns": after_ns})
 
 
 def only_part(part: int, parts: int, content: Payload) -> tuple[bytes, ...]:
@@ -206,9 +204,7 @@ def correction_said(
     return Said({"refers_to": refers_to}, only_part(part, parts, said))
 
 
-def second_said(
-    split: Split, meters: int, records: Array, period_before: int | None
-) -> Said:
+def second_said(split: Split, meters: int, records: Array, period_before: int | None) -> Said:
     """Sum the scans of one UTC second.
 
     split           of the run

@@ -135,9 +135,7 @@ def _base(heads: list[tuple[TreeHead, bytes]], low: int) -> tuple[int, Frontier]
     return head.size, Frontier.from_bytes(head.size, peaks)
 
 
-def _read(
-    ledger: Ledger, base: int, low: int, end: int
-) -> tuple[list[Kept], int | None]:
+def _read(ledger: Ledger, base: int, low: int, end: int) -> tuple[list[Kept], int | None]:
     """Records from base to end, and the last not after low that names tenants."""
     kept: list[Kept] = []
     names = None

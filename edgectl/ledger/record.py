@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -83,9 +83,7 @@ def commitment(salt: bytes, part: bytes) -> bytes:
 
 def leaf_of(key: bytes, seq: int, head: bytes, parts: Sequence[bytes]) -> bytes:
     """Leaf hash of one record."""
-    commitments = [
-        commitment(salt_run(key, at, seq, 1)[0], part) for at, part in enumerate(parts)
-    ]
+    commitments = [commitment(salt_run(key, at, seq, 1)[0], part) for at, part in enumerate(parts)]
     return leaf_hash(head + b"".join(commitments))
 
 
@@ -165,10 +163,7 @@ class Run:
         width = edges[-1]
         for at in range(len(self)):
             low = at * width
-            fields = [
-                self.rows[low + start : low + end]
-                for start, end in zip(edges[:-1], edges[1:], strict=True)
-            ]
+            fields = [self.rows[low + start : low + end] for start, end in pairwise(edges)]
             check = self.checks[CHECK_BYTES * at : CHECK_BYTES * (at + 1)]
             found.append(Stored(fields[0], tuple(fields[1:]), check))
         return found

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -74,16 +75,26 @@ def page_digest(page: bytes | memoryview) -> bytes:
     return hashlib.sha256(page).digest()[:DIGEST_BYTES]
 
 
-def file_digests(path: Path) -> list[bytes]:
-    """Digests of all pages of a file; a last, shorter one counts as a page."""
-    found = []
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_PAGES * PAGE_BYTES):
-            view = memoryview(chunk)
-            found += [
-                page_digest(view[at : at + PAGE_BYTES]) for at in range(0, len(view), PAGE_BYTES)
-            ]
+def file_digests(file: int) -> list[bytes]:
+    """Digests of all pages of a file; a last, shorter one counts as a page.
+
+    file   descriptor. The writer keeps it as long as SQLite has the file: closing any
+           descriptor of a file ends all POSIX locks that the process has on it.
+    """
+    found: list[bytes] = []
+    while chunk := os.pread(file, CHUNK_PAGES * PAGE_BYTES, len(found) * PAGE_BYTES):
+        view = memoryview(chunk)
+        found += [page_digest(view[at : at + PAGE_BYTES]) for at in range(0, len(view), PAGE_BYTES)]
     return found
+
+
+def digests_of(path: Path) -> list[bytes]:
+    """As file_digests, for who does not write the file."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return file_digests(file)
+    finally:
+        os.close(file)
 
 
 def make_seal(signer: Signer, site: str, file: str, head: bytes, digests: bytes) -> bytes:
@@ -226,17 +237,19 @@ def _weights(words: int) -> tuple[Any, tuple[tuple[int, int], tuple[int, int]]]:
     return weights, (carried[0], carried[1])
 
 
-def page_faults(path: Path, seal: Seal, log: Log) -> list[str]:
-    """What in a month's file is neither as its seal has it nor stands in its log."""
+def page_faults(name: str, digests: Sequence[bytes], seal: Seal, log: Log) -> list[str]:
+    """What in a month's file is neither as its seal has it nor stands in its log.
+
+    name, digests   of the file as it is
+    """
     found = []
-    digests = file_digests(path)
     for page, digest in enumerate(digests, start=1):
         sealed = seal.digests[(page - 1) * DIGEST_BYTES : page * DIGEST_BYTES]
         if digest != sealed and page not in log.pages:
-            found.append(page_fault(path.name, page, sealed))
+            found.append(page_fault(name, page, sealed))
     for page in range(len(digests) + 1, max(seal.pages, log.file_pages) + 1):
         if page not in log.pages:
-            found.append(f"{path.name}: page {page} is missing")
+            found.append(f"{name}: page {page} is missing")
     return found
 
 
@@ -245,3 +258,51 @@ def page_fault(name: str, page: int, sealed: bytes) -> str:
     low = (page - 1) * PAGE_BYTES
     what = "is not as it was sealed" if sealed else "was not there when the file was sealed"
     return f"{name}: page {page} (bytes {low} to {low + PAGE_BYTES - 1}) {what}"
+
+
+class Sealer:
+    """Digests of the file that is written, kept from seal to seal."""
+
+    def __init__(self) -> None:
+        """Nothing is open yet."""
+        self._file = -1
+        self._digests: list[bytes] | None = None
+
+    def begin(self, path: Path) -> None:
+        """Take a descriptor of our own of a file, beside SQLite's: see file_digests."""
+        self.close()
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._digests = None
+
+    def look(self, path: Path, *, sealed: bool) -> list[str]:
+        """What changed since the file was sealed; the old digests stay, so it stays found.
+
+        sealed   there should be a seal
+        """
+        try:
+            seal = parse_seal(seal_path(path).read_bytes())
+        except FileNotFoundError:
+            return [f"{seal_path(path).name} is missing"] if sealed else []
+        except SealError as error:
+            return [f"{seal_path(path).name}: {error}"]
+        self._digests = [
+            seal.digests[at : at + DIGEST_BYTES] for at in range(0, len(seal.digests), DIGEST_BYTES)
+        ]
+        return page_faults(path.name, file_digests(self._file), seal, read_log(path))
+
+    def seal(self, path: Path, signer: Signer, site: str, head: bytes) -> bytes:
+        """A seal of the file as it will be once its log is written into it."""
+        content = wal_path(path).read_bytes() if wal_path(path).exists() else b""
+        log = parse_log(content, checked=False)
+        digests = file_digests(self._file) if self._digests is None else self._digests
+        digests += [bytes(DIGEST_BYTES)] * (log.file_pages - len(digests))
+        for page, at in log.pages.items():
+            digests[page - 1] = page_digest(content[at : at + PAGE_BYTES])
+        self._digests = digests
+        return make_seal(signer, site, path.name, head, b"".join(digests))
+
+    def close(self) -> None:
+        """Let go of the descriptor, once SQLite has closed the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

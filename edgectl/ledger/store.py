@@ -25,22 +25,7 @@ from edgectl.ledger.merkle import Frontier
 from edgectl.ledger.payload import SECOND_NS, Kind
 from edgectl.ledger.record import CHECK_BYTES, Codec, PackError, Stored, decode, encode, leaves_of
 from edgectl.ledger.rows import Cursor, Entry, Gap, Row, Totals, row_of
-from edgectl.ledger.seal import (
-    DIGEST_BYTES,
-    Seal,
-    SealError,
-    file_digests,
-    make_seal,
-    page_digest,
-    page_faults,
-    parse_log,
-    parse_seal,
-    read_log,
-    seal_path,
-    sync_directory,
-    wal_path,
-    write_durably,
-)
+from edgectl.ledger.seal import Sealer, seal_path, sync_directory, write_durably
 
 DATA_DIR_VARIABLE = "EDGECTL_DATA_DIR"
 DATA_DIR_DEFAULT = "edgectl-data"
@@ -96,9 +81,9 @@ class Ledger:
         self._files: dict[Path, Any] = {}
         self._current: Path | None = None
         self._salt_key = b""
-        self._digests: list[bytes] | None = None  # of the current file, as it was sealed
         self._loose = 0  # first record that may lie in a plain pack
         self._lock = -1
+        self._sealer = Sealer()
         with self._explained():
             if not read_only:
                 directory.mkdir(parents=True, exist_ok=True)
@@ -276,6 +261,7 @@ class Ledger:
         for connection in self._files.values():
             connection.close()
         self._files.clear()
+        self._sealer.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -346,14 +332,17 @@ class Ledger:
         """Sign and seal what was, and open the next file."""
         if self._current is not None and row is not None:
             self.sign("month", row.utc_s * SECOND_NS, row.clock)
+            self._files.pop(self._current).close()
+            self._files[self._current] = self._connect(self._current, True)
         connection = self._connect(path, False)
         month.prepare(connection)
+        self._sealer.begin(path)
         salt_key = secrets.token_bytes(SALT_KEY_BYTES)
         meta = month.Meta(self.site, self.tree.size, salt_key, self.tree.copy(), self.last_head)
         month.create(connection, meta)
         sync_directory(self.directory)
         self._files[path], self._current = connection, path
-        self._salt_key, self._digests, self._loose = salt_key, None, self.tree.size
+        self._salt_key, self._loose = salt_key, self.tree.size
 
     def _pack(self, connection: Any) -> None:
         """Join the records since the last head to dense packs of up to an hour."""
@@ -377,25 +366,14 @@ class Ledger:
             )  # fmt: skip
 
     def _seal(self) -> None:
-        """Sign the digests of the pages as they will be, then let SQLite write them there.
-
-        In this order, so that after a crash each page is as sealed or still in the log.
-        """
-        path = self._current
-        assert path is not None and self.signer is not None and self.last_head is not None
-        content = wal_path(path).read_bytes() if wal_path(path).exists() else b""
-        log = parse_log(content, checked=False)
-        digests = list(self._digests) if self._digests is not None else file_digests(path)
-        digests += [b""] * (log.file_pages - len(digests))
-        for page, at in log.pages.items():
-            digests[page - 1] = page_digest(content[at : at + month.PAGE_BYTES])
-        seal = make_seal(
-            self.signer, self.site, path.name, self.last_head.hash, b"".join(digests)
-        )
-        self._write_file(seal_path(path), seal)
-        self._digests = digests
+        """Seal the file as it will be, then let SQLite write it: in this order, see seal.py."""
+        assert self._current is not None, "sign() found the month open"
+        assert self.signer is not None, "sign() found a signer"
+        assert self.last_head is not None, "sign() has just made it"
+        seal = self._sealer.seal(self._current, self.signer, self.site, self.last_head.hash)
+        self._write_file(seal_path(self._current), seal)
         # A reader may hold the log open; then it is emptied after the next head.
-        self._files[path].execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._files[self._current].execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _open(self, path: Path) -> None:
         """Open a month; newest first, which alone is written."""
@@ -418,6 +396,7 @@ class Ledger:
         """Go on where the newest file stands, after a look at what it says of itself."""
         connection = self._files[path]
         month.prepare(connection)
+        self._sealer.begin(path)
         try:
             meta = month.read_meta(connection)
             heads = month.read_heads(connection)
@@ -431,7 +410,7 @@ class Ledger:
         except (HeadError, PackError, ValueError, KeyError) as error:
             raise sqlite3.DatabaseError(f"{path.name}: {error}") from error
         self._current, self._salt_key = path, meta.salt_key
-        self._look_at_seal(path, sealed=bool(heads))
+        self.altered += self._sealer.look(path, sealed=bool(heads))
 
     def _replay(self, connection: Any, salt_key: bytes) -> None:
         """Add the records since the last head to the tree."""
@@ -445,26 +424,6 @@ class Ledger:
                 raise ValueError(
                     f"records {pack.first_seq} to {self.tree.size - 1} are not as they were written"
                 )
-
-    def _look_at_seal(self, path: Path, *, sealed: bool) -> None:
-        """Find pages that changed since they were sealed. Their old digests stay in the seal."""
-        try:
-            seal: Seal | None = parse_seal(seal_path(path).read_bytes())
-        except FileNotFoundError:
-            seal = None
-            if sealed:
-                self.altered.append(f"{seal_path(path).name} is missing")
-        except SealError as error:
-            seal = None
-            self.altered.append(f"{seal_path(path).name}: {error}")
-        if seal is None:
-            self._digests = None
-            return
-        self.altered += page_faults(path, seal, read_log(path))
-        self._digests = [
-            seal.digests[at : at + DIGEST_BYTES]
-            for at in range(0, len(seal.digests), DIGEST_BYTES)
-        ]
 
     def _take_lock(self) -> None:
         path = self.directory / f"{self.site}.lock"

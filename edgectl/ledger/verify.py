@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,19 @@ import numpy as np
 
 from edgectl.errors import LedgerError
 from edgectl.ledger import month
-from edgectl.ledger.heads import HeadError, TreeHead, chain_fault, trusted
+from edgectl.ledger.heads import TreeHead, chain_fault, trusted
 from edgectl.ledger.keys import key_id
 from edgectl.ledger.merkle import Frontier, Subtree, cover
 from edgectl.ledger.record import CHECK_BYTES, PackError, Run, decode_runs, run_leaves
-from edgectl.ledger.seal import Seal, SealError, page_faults, parse_seal, read_log, seal_path
+from edgectl.ledger.seal import (
+    Seal,
+    SealError,
+    digests_of,
+    page_faults,
+    parse_seal,
+    read_log,
+    seal_path,
+)
 from edgectl.ledger.store import MONTHS
 
 TASK_RECORDS = 3_600
@@ -35,7 +43,7 @@ INTEGER_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4}  # of msgpack's unsigned integers, u
 SCHEMA_TEXT = sorted(month.SCHEMA)
 
 
-class Bad(Exception):
+class BadError(Exception):
     """The first thing that is wrong."""
 
     def __init__(self, what: str, seq: int | None = None, utc_s: int | None = None) -> None:
@@ -137,7 +145,7 @@ def _written_now(path: Path) -> bool:
 
 
 def digest_task(task: Task) -> Answer:
-    """Leaf hashes of some packs, as aligned subtrees. Raises Bad for the first bad record.
+    """Leaf hashes of some packs, as aligned subtrees. Raises BadError for the first bad record.
 
     task    salt key, packs, sizes of the tree at which its root will be asked for
     """
@@ -155,12 +163,14 @@ def digest_task(task: Task) -> Answer:
                 leaves += found
         except (PackError, ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
             at = pack.first_seq + len(leaves)
-            raise Bad(f"it cannot be read: {error}", at, pack.utc_s) from error
+            raise BadError(f"it cannot be read: {error}", at, pack.utc_s) from error
         if len(leaves) != pack.count or seconds != pack.seconds:
-            raise Bad(f"a pack of {pack.count} holds {len(leaves)}", pack.first_seq, pack.utc_s)
+            raise BadError(
+                f"a pack of {pack.count} holds {len(leaves)}", pack.first_seq, pack.utc_s
+            )
         cuts = [pack.first_seq, *(size for size in sizes if pack.first_seq < size <
                 pack.first_seq + len(leaves)), pack.first_seq + len(leaves)]  # fmt: skip
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in pairwise(cuts):
             part = leaves[low - pack.first_seq : high - pack.first_seq]
             answer.append((low, high, cover(low, part)))
     return answer
@@ -171,7 +181,7 @@ def _hold_checks(leaves: list[bytes], checks: bytes, first: int, utc_s: int) -> 
         return
     for at, leaf in enumerate(leaves):
         if leaf[:CHECK_BYTES] != checks[CHECK_BYTES * at : CHECK_BYTES * (at + 1)]:
-            raise Bad("it is not as it was written", first + at, utc_s)
+            raise BadError("it is not as it was written", first + at, utc_s)
 
 
 def _hold_heads(run: Run, first: int) -> int:
@@ -189,7 +199,7 @@ def _hold_heads(run: Run, first: int) -> int:
     for at in range(len(run)):
         head = msgpack.unpackb(run.rows[at * width : at * width + head_bytes])
         if head["seq"] != first + at:
-            raise Bad(f"record {head['seq']} stands in its place", first + at, head["utc_s"])
+            raise BadError(f"record {head['seq']} stands in its place", first + at, head["utc_s"])
         seconds += head["kind"] == "second"
     return seconds
 
@@ -234,7 +244,7 @@ class _Verifier:
         try:
             self._all()
             result.good = True
-        except Bad as bad:
+        except BadError as bad:
             result.bad, result.bad_seq, result.bad_utc_s = bad.what, bad.seq, bad.utc_s
         if self.page_faults:
             # A page alone names no record; where a record is bad as well, that one is named.
@@ -258,9 +268,9 @@ class _Verifier:
                     self._unreadable(path, text)
         self._pin()
         if self.page_faults:
-            raise Bad(f"{self.page_faults[0]}; no record in it is touched")
+            raise BadError(f"{self.page_faults[0]}; no record in it is touched")
         if not self.heads:
-            raise Bad("no signed head: nobody has vouched for these records")
+            raise BadError("no signed head: nobody has vouched for these records")
         if self.key is None:
             self.result.notes.append(
                 "no --key was given: the ledger agrees with itself; whose it is, is not proved"
@@ -272,13 +282,13 @@ class _Verifier:
             )
 
     def _unreadable(self, path: Path, text: str) -> None:
-        """Raise Bad for a ledger's file, LedgerError for one that never was a ledger's."""
+        """Raise BadError for a ledger's file, LedgerError for one that never was a ledger's."""
         if self.page_faults:
-            raise Bad(f"{self.page_faults[0]}; {text}", self.tree.size)
+            raise BadError(f"{self.page_faults[0]}; {text}", self.tree.size)
         ours = seal_path(path).exists()
         with_magic = path.exists() and b"edge" in path.open("rb").read(72)
         if ours or with_magic or self.result.files:
-            raise Bad(f"{path.name} cannot be read: {text}", self.tree.size)
+            raise BadError(f"{path.name} cannot be read: {text}", self.tree.size)
         raise LedgerError(
             where=str(path),
             problem=f"it is not a ledger: {text}",
@@ -327,13 +337,13 @@ class _Verifier:
         sealed = seal or Seal("", path.name, 0, b"", b"", b"", signed=False)
         if sealed.file != path.name:
             self.page_faults.append(f"{seal_path(path).name} is the seal of {sealed.file}")
-        self.page_faults += page_faults(path, sealed, log)
+        self.page_faults += page_faults(path.name, digests_of(path), sealed, log)
         self.result.pages += max(sealed.pages, log.file_pages)
         return seal
 
     def _begin(self, path: Path, meta: month.Meta, *, first: bool) -> None:
         if not path.name.startswith(f"{meta.site}-"):
-            raise Bad(f"{path.name} is the ledger of {meta.site}", meta.first_seq)
+            raise BadError(f"{path.name} is the ledger of {meta.site}", meta.first_seq)
         if first:
             self.result.first_seq = meta.first_seq
             self.tree, self.head = meta.frontier, meta.previous
@@ -341,13 +351,15 @@ class _Verifier:
             if meta.previous is not None and meta.previous.signed:
                 self.vouching.append(meta.previous)
             if meta.first_seq and not self.partial:
-                raise Bad(f"records 0 to {meta.first_seq - 1} are missing: no file of theirs", 0)
+                raise BadError(
+                    f"records 0 to {meta.first_seq - 1} are missing: no file of theirs", 0
+                )
             if meta.first_seq:
                 self.result.notes.append(
                     f"records before {meta.first_seq} are in files of earlier months"
                 )
         elif meta.first_seq != self.tree.size or meta.frontier.root() != self.tree.root():
-            raise Bad(
+            raise BadError(
                 f"{path.name} goes on at record {meta.first_seq}; the months before end with "
                 f"{self.tree.size - 1}", min(self.tree.size, meta.first_seq), self.last_utc_s,
             )  # fmt: skip
@@ -359,16 +371,16 @@ class _Verifier:
         previous = meta.previous
         known = self.head
         if previous is not None and not previous.signed:
-            raise Bad(f"{path.name}: the head before it is not signed", meta.first_seq)
+            raise BadError(f"{path.name}: the head before it is not signed", meta.first_seq)
         if (previous and previous.hash) != (known and known.hash):
-            raise Bad(f"{path.name} does not follow the last head before it", meta.first_seq)
+            raise BadError(f"{path.name} does not follow the last head before it", meta.first_seq)
         for head in heads:
             fault = chain_fault(self.head, head)
             if fault is None and head.site != meta.site:
                 fault = f"head {head.number} is one of {head.site}"
             if fault is not None:
                 before = self.head.size if self.head else meta.first_seq
-                raise Bad(fault, before, head.utc_ns // 10**9)
+                raise BadError(fault, before, head.utc_ns // 10**9)
             self.heads.append(head)
             self.vouching.append(head)
             self.head = head
@@ -393,15 +405,17 @@ class _Verifier:
             task, future = waiting.pop(0)
             ends = {pack.first_seq + pack.count: pack for pack in task}
             if task[0].first_seq != self.tree.size:
-                raise Bad(f"after record {self.tree.size - 1} comes {task[0].first_seq}",
+                raise BadError(f"after record {self.tree.size - 1} comes {task[0].first_seq}",
                           self.tree.size, task[0].utc_s)  # fmt: skip
             for first, end, subtrees in future.result():
                 if first != self.tree.size:
-                    raise Bad(f"after record {self.tree.size - 1} comes {first}", self.tree.size)
+                    raise BadError(
+                        f"after record {self.tree.size - 1} comes {first}", self.tree.size
+                    )
                 self.tree.push(subtrees)
                 self.roots[end] = self.tree.root() if end in ends or end in sizes else b""
                 if end in ends and self.roots[end] != ends[end].root:
-                    raise Bad("the tree up to its pack's end is not as it was written",
+                    raise BadError("the tree up to its pack's end is not as it was written",
                               ends[end].first_seq, ends[end].utc_s)  # fmt: skip
             self.last_utc_s = task[-1].utc_s
 
@@ -410,34 +424,34 @@ class _Verifier:
         for head, frontier in heads:
             what = f"head {head.number} of {head.size} records"
             if head.size > self.tree.size:
-                raise Bad(f"{what}, signed, is ahead: the records end with {self.tree.size - 1}",
+                raise BadError(f"{what}, signed, is ahead: the records end with {self.tree.size - 1}",
                           self.tree.size, self.last_utc_s)  # fmt: skip
             if head.size not in self.roots and head.size:
-                raise Bad(f"{path.name}: {what} is older than its file", before)
+                raise BadError(f"{path.name}: {what} is older than its file", before)
             if self.roots.get(head.size) != head.root:
-                raise Bad(f"records are not those of {what}", before, head.utc_ns // 10**9)
+                raise BadError(f"records are not those of {what}", before, head.utc_ns // 10**9)
             if Frontier.from_bytes(head.size, frontier).root() != head.root:
-                raise Bad(f"the peaks beside {what} are not its own", before)
+                raise BadError(f"the peaks beside {what} are not its own", before)
             before = head.size
 
     def _pin(self) -> None:
         """What was given from outside: a key, heads kept elsewhere."""
         if self.key is not None:
             if self.heads and not trusted(self.vouching, self.key):
-                raise Bad(f"key {key_id(self.key)} signed none of its heads; the last is signed by "
+                raise BadError(f"key {key_id(self.key)} signed none of its heads; the last is signed by "
                           f"{key_id(self.heads[-1].key)}", self.result.first_seq)  # fmt: skip
             self.result.pinned = bool(self.heads)
         mine = {each.hash for each in self.heads}
         for head in self.pinned:
             if not head.signed:
-                raise Bad(f"the head given from outside, {head.number}, is not signed")
+                raise BadError(f"the head given from outside, {head.number}, is not signed")
             if self.key is None and head.key not in {each.key for each in self.heads}:
-                raise Bad(f"the head given from outside is signed by {key_id(head.key)}", 0)
+                raise BadError(f"the head given from outside is signed by {key_id(head.key)}", 0)
             if head.size > self.tree.size:
-                raise Bad(f"it ends with record {self.tree.size - 1}; the head given from outside "
+                raise BadError(f"it ends with record {self.tree.size - 1}; the head given from outside "
                           f"has {head.size}", self.tree.size, self.last_utc_s)  # fmt: skip
             if head.hash not in mine and self.roots.get(head.size) != head.root:
-                raise Bad(f"the head given from outside, of {head.size} records, is of another "
+                raise BadError(f"the head given from outside, of {head.size} records, is of another "
                           "ledger or of another past", self._first_seq_of(head))  # fmt: skip
             self.result.head_size = head.size
 

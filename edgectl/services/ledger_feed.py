@@ -237,7 +237,8 @@ class LedgerFeed:
         self._counts.clear()
 
     def _sign(self, reason: str) -> None:
-        assert self._ring is not None and self._ledger is not None, "opened with its key"
+        assert self._ring is not None, "the ledger is opened with its key"
+        assert self._ledger is not None, "only an open ledger is signed"
         self._head_due_s = time.monotonic() + self._policy.interval_s
         for head in self._ring.sign(self._ledger, reason, self._clock()):
             emit(self._log, "ledger.head_signed", number=head.number, records=head.size,

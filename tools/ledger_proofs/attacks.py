@@ -6,6 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edgectl.ledger.heads import TreeHead
+from edgectl.ledger.keys import Signer, generate, load_private
+from edgectl.ledger.merkle import Frontier
+from edgectl.ledger.month import Pack, read_meta, read_packs
+from edgectl.ledger.record import CHECK_BYTES, Codec, Stored, decode, encode, leaves_of
+from edgectl.ledger.rows import Entry
+from edgectl.ledger.seal import PAGE_BYTES, seal_path
 from ledger_proofs.victim import (
     altered,
     found_by_a_stranger,
@@ -14,14 +21,6 @@ from ledger_proofs.victim import (
     reseal,
     write_ledger,
 )
-
-from edgectl.ledger.heads import TreeHead
-from edgectl.ledger.keys import Signer, generate, load_private
-from edgectl.ledger.merkle import Frontier
-from edgectl.ledger.month import Pack, read_meta, read_packs
-from edgectl.ledger.record import CHECK_BYTES, Codec, Stored, decode, encode, leaves_of
-from edgectl.ledger.rows import Entry
-from edgectl.ledger.seal import PAGE_BYTES, seal_path
 
 Edit = Callable[[list[Stored]], list[Stored]]
 

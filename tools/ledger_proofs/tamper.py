@@ -20,15 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger_proofs.attacks import Victim, attacks
-from ledger_proofs.victim import (
-    entries_of,
-    found_by_a_stranger,
-    found_by_us,
-    month_file,
-    write_ledger,
-)
-
 from edgectl.cli.bench_ledger import SITE
 from edgectl.ledger import Ledger
 from edgectl.ledger.clock import ClockState
@@ -44,6 +35,14 @@ from edgectl.ledger.seal import (
     wal_path,
 )
 from edgectl.ledger.signing import KeyRing
+from ledger_proofs.attacks import Victim, attacks
+from ledger_proofs.victim import (
+    entries_of,
+    found_by_a_stranger,
+    found_by_us,
+    month_file,
+    write_ledger,
+)
 
 RECORDS_PER_MIB = 3_050
 MIB = 1 << 20
@@ -188,9 +187,7 @@ def run(records: int, sample: int, stranger_sample: int, seed: int, room: Path) 
         "flips_verified_stand_alone": sampled(
             honest, dice, stranger_sample, found_by_a_stranger, key
         ),
-        "flips_of_crashed_verified_whole": sampled(
-            crashed, dice, sample, found_by_us, crashed_key
-        ),
+        "flips_of_crashed_verified_whole": sampled(crashed, dice, sample, found_by_us, crashed_key),
         "flips_of_crashed_verified_stand_alone": sampled(
             crashed, dice, stranger_sample, found_by_a_stranger, crashed_key
         ),

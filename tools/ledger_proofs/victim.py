@@ -15,7 +15,7 @@ from edgectl.ledger.heads import TreeHead
 from edgectl.ledger.keys import Signer
 from edgectl.ledger.month import read_heads
 from edgectl.ledger.rows import Entry
-from edgectl.ledger.seal import file_digests, make_seal, seal_path
+from edgectl.ledger.seal import digests_of, make_seal, seal_path
 from edgectl.ledger.signing import KeyRing
 from edgectl.ledger.verify import verify
 
@@ -71,7 +71,7 @@ def reseal(directory: Path, signer: Signer) -> None:
         heads = read_heads(connection)
     finally:
         connection.close()
-    digests = b"".join(file_digests(path))
+    digests = b"".join(digests_of(path))
     seal_path(path).write_bytes(make_seal(signer, SITE, path.name, heads[-1][0].hash, digests))
 
 
@@ -86,14 +86,12 @@ def found_by_us(directory: Path, key: bytes, pinned: Sequence[TreeHead] = ()) ->
     return f"{result.bad} (record {result.bad_seq})"
 
 
-def found_by_a_stranger(
-    directory: Path, key: bytes, pinned: Sequence[TreeHead] = ()
-) -> str | None:
+def found_by_a_stranger(directory: Path, key: bytes, pinned: Sequence[TreeHead] = ()) -> str | None:
     """What the stand-alone verifier says is wrong; None where it finds nothing."""
     try:
         heads = [stranger.Head(each.body, each.signature) for each in pinned]
         stranger.verify_ledger(directory, key, heads, live=False)
-    except stranger.Bad as bad:
+    except stranger.BadError as bad:
         return str(bad)
     except stranger.UnreadableError as error:
         return f"could not be read: {error}"
