@@ -220,8 +220,9 @@ def check_pages(path: Path, keys: list[bytes], last_heads: list[bytes], live: bo
             number += 1
             if number not in logged and sha(page)[:16] != digests[16 * number - 16 : 16 * number]:
                 raise BadError(f"{path.name}: page {number} is not as it was sealed")
-    missing = [each for each in range(number + 1, max(len(digests) // 16, pages) + 1)
-               if each not in logged]  # fmt: skip
+    missing = [
+        each for each in range(number + 1, max(len(digests) // 16, pages) + 1) if each not in logged
+    ]
     if missing:
         raise BadError(f"{path.name}: page {missing[0]} is missing")
 
@@ -363,8 +364,10 @@ class LedgerCheck:
             self.begin(path, meta, first, alone)
             mine = self.chain(base, meta)
             self.walk(base, meta["salt_key"])
+            before = self.first
             for head in mine:
-                self.hold(head)
+                self.hold(head, before)
+                before = head.size
             keys = [head.key for head in self.heads]
             check_pages(path, keys, [each.hash for each in mine[-2:]], live)
         finally:
@@ -419,8 +422,9 @@ class LedgerCheck:
                 seq = self.tree.size
                 leaf = leaf_of(salt_key, seq, head, parts)
                 if leaf[:4] != check:
-                    raise BadError("it is not as it was written", seq, utc_s)
+                    raise BadError("it is not as it was written", seq, utc_s + seq - first)
                 said = said_by(head)
+                utc_s = said.get("utc_s", utc_s)
                 if said.get("seq") != seq:
                     raise BadError(f"record {said.get('seq')} stands in its place", seq, utc_s)
                 seconds -= said.get("kind") == "second"
@@ -434,13 +438,15 @@ class LedgerCheck:
                     "the tree up to its pack's end is not as it was written", first, utc_s
                 )
 
-    def hold(self, head: Head) -> None:
+    def hold(self, head: Head, before: int) -> None:
         if head.size > self.tree.size:
             raise BadError(
                 f"head {head.number} has {head.size} records; here they end", self.tree.size
             )
         if self.roots.get(head.size) != head.root:
-            raise BadError(f"records before it are not those of head {head.number}", head.size)
+            raise BadError(
+                f"not all from it to {head.size - 1} are those of head {head.number}", before
+            )
 
     def finish(self) -> str:
         if not self.heads:
@@ -449,8 +455,10 @@ class LedgerCheck:
             raise BadError("the key given signed none of its heads", self.first)
         for head in self.pinned:
             if head.size > self.tree.size or self.roots.get(head.size) != head.root:
-                raise BadError(f"the head given from outside, of {head.size} records, is of another "
-                          "past", min(self.tree.size, head.size))  # fmt: skip
+                raise BadError(
+                    f"the head given from outside, of {head.size} records, is of another past",
+                    min(self.tree.size, head.size),
+                )
         last = self.heads[-1]
         loose = self.tree.size - last.size
         note = f"; {loose} after the last head are whole, not signed yet" if loose else ""
@@ -464,7 +472,7 @@ def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> s
     if ledger.is_dir():
         found = [*ledger.glob(f"*-{MONTH}.sqlite"), *ledger.glob(f"*-{MONTH}.seal")]
         files = sorted({each.with_suffix(".sqlite") for each in found})
-    if not files or not any(each.exists() for each in files):
+    if not files or not any(e.exists() or e.with_suffix(".seal").exists() for e in files):
         raise UnreadableError(f"{ledger}: there is no ledger here")
     if len({each.name[:-15] for each in files}) > 1:
         raise UnreadableError(f"{ledger}: ledgers of several sites; name one file")

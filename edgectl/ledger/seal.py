@@ -7,6 +7,7 @@ right after a seal of what the file will be then. So at any moment, also after a
 either as the seal has it or stands, whole and with checksums, in the log.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ WAL_HEAD = struct.Struct(">8I")  # sqlite.org/fileformat2.html, section 4.1
 WAL_FRAME = struct.Struct(">6I")
 WAL_MAGIC = 0x377F0682  # and its checksums little-endian; one more is big-endian
 WAL_VERSION = 3_007_000
+SHARED_FIRST, SHARED_BYTES = 0x40000002, 510  # SQLite's lock bytes: os.h, SHARED_FIRST
 FRAME_BYTES = WAL_FRAME.size + PAGE_BYTES
 
 
@@ -70,7 +72,7 @@ def wal_path(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def page_digest(page: bytes | memoryview) -> bytes:
+def page_digest(page: bytes | bytearray | memoryview) -> bytes:
     """Digest of one page."""
     return hashlib.sha256(page).digest()[:DIGEST_BYTES]
 
@@ -300,6 +302,16 @@ class Sealer:
             digests[page - 1] = page_digest(content[at : at + PAGE_BYTES])
         self._digests = digests
         return make_seal(signer, site, path.name, head, b"".join(digests))
+
+    def keep_log(self) -> None:
+        """Keep SQLite from emptying its log when it closes the file as the last to have it.
+
+        It does so under an exclusive lock. A lock of an open file description stands
+        against it even within one process, as no other kind does.
+        """
+        if self._file >= 0:
+            lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, SHARED_FIRST, SHARED_BYTES, 0)
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, lock)
 
     def close(self) -> None:
         """Let go of the descriptor, once SQLite has closed the file."""

@@ -257,7 +257,14 @@ class Ledger:
         return totals
 
     def close(self) -> None:
-        """Close every file and let another writer in."""
+        """Close every file and let another writer in. What was written since is sealed."""
+        if self.signer is not None and self._current is not None and self.last_head is not None:
+            try:
+                with self._explained():
+                    self._seal()
+            except LedgerError:
+                # SQLite would write its log into a file whose seal does not know of it.
+                self._sealer.keep_log()
         for connection in self._files.values():
             connection.close()
         self._files.clear()

@@ -25,6 +25,7 @@ from edgectl.ledger.heads import TreeHead, chain_fault, trusted
 from edgectl.ledger.keys import key_id
 from edgectl.ledger.merkle import Frontier, Subtree, cover
 from edgectl.ledger.record import CHECK_BYTES, PackError, Run, decode_runs, run_leaves
+from edgectl.ledger.rows import row_of
 from edgectl.ledger.seal import (
     Seal,
     SealError,
@@ -86,7 +87,7 @@ def find_files(ledger: Path) -> list[Path]:
         files = sorted(set(found))
     else:
         files = [ledger]
-    if not files or not any(each.exists() for each in files):
+    if not files or not any(each.exists() or seal_path(each).exists() for each in files):
         raise LedgerError(
             where=str(ledger),
             problem="there is no ledger here",
@@ -158,7 +159,7 @@ def digest_task(task: Task) -> Answer:
             for run in decode_runs(pack.body):
                 first = pack.first_seq + len(leaves)
                 found = run_leaves(salt_key, first, run.shape, run.rows)
-                _hold_checks(found, run.checks, first, pack.utc_s)
+                _hold_checks(found, run, first, pack.utc_s)
                 seconds += _hold_heads(run, first)
                 leaves += found
         except (PackError, ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
@@ -176,11 +177,15 @@ def digest_task(task: Task) -> Answer:
     return answer
 
 
-def _hold_checks(leaves: list[bytes], checks: bytes, first: int, utc_s: int) -> None:
-    if b"".join([leaf[:CHECK_BYTES] for leaf in leaves]) == checks:
+def _hold_checks(leaves: list[bytes], run: Run, first: int, utc_s: int) -> None:
+    if b"".join([leaf[:CHECK_BYTES] for leaf in leaves]) == run.checks:
         return
-    for at, leaf in enumerate(leaves):
-        if leaf[:CHECK_BYTES] != checks[CHECK_BYTES * at : CHECK_BYTES * (at + 1)]:
+    for at, (leaf, stored) in enumerate(zip(leaves, run.records(), strict=True)):
+        if leaf[:CHECK_BYTES] != stored.check:
+            try:
+                utc_s = row_of(stored).utc_s
+            except PackError:
+                utc_s += at  # what it says of itself cannot be read: a record a second
             raise BadError("it is not as it was written", first + at, utc_s)
 
 
@@ -331,6 +336,8 @@ class _Verifier:
             seal = parse_seal(seal_path(path).read_bytes())
         except FileNotFoundError:
             seal = None
+            if 1 not in log.pages:
+                self.page_faults.append(f"{seal_path(path).name} is missing")
         except SealError as error:
             self.page_faults.append(f"{seal_path(path).name}: {error}")
             return None
@@ -361,8 +368,10 @@ class _Verifier:
         elif meta.first_seq != self.tree.size or meta.frontier.root() != self.tree.root():
             raise BadError(
                 f"{path.name} goes on at record {meta.first_seq}; the months before end with "
-                f"{self.tree.size - 1}", min(self.tree.size, meta.first_seq), self.last_utc_s,
-            )  # fmt: skip
+                f"{self.tree.size - 1}",
+                min(self.tree.size, meta.first_seq),
+                self.last_utc_s,
+            )
 
     def _heads(
         self, path: Path, meta: month.Meta, heads: list[TreeHead], seal: Seal | None
@@ -405,8 +414,11 @@ class _Verifier:
             task, future = waiting.pop(0)
             ends = {pack.first_seq + pack.count: pack for pack in task}
             if task[0].first_seq != self.tree.size:
-                raise BadError(f"after record {self.tree.size - 1} comes {task[0].first_seq}",
-                          self.tree.size, task[0].utc_s)  # fmt: skip
+                raise BadError(
+                    f"after record {self.tree.size - 1} comes {task[0].first_seq}",
+                    self.tree.size,
+                    task[0].utc_s,
+                )
             for first, end, subtrees in future.result():
                 if first != self.tree.size:
                     raise BadError(
@@ -415,8 +427,11 @@ class _Verifier:
                 self.tree.push(subtrees)
                 self.roots[end] = self.tree.root() if end in ends or end in sizes else b""
                 if end in ends and self.roots[end] != ends[end].root:
-                    raise BadError("the tree up to its pack's end is not as it was written",
-                              ends[end].first_seq, ends[end].utc_s)  # fmt: skip
+                    raise BadError(
+                        "the tree up to its pack's end is not as it was written",
+                        ends[end].first_seq,
+                        ends[end].utc_s,
+                    )
             self.last_utc_s = task[-1].utc_s
 
     def _hold_heads(self, path: Path, heads: list[tuple[TreeHead, bytes]]) -> None:
@@ -424,8 +439,11 @@ class _Verifier:
         for head, frontier in heads:
             what = f"head {head.number} of {head.size} records"
             if head.size > self.tree.size:
-                raise BadError(f"{what}, signed, is ahead: the records end with {self.tree.size - 1}",
-                          self.tree.size, self.last_utc_s)  # fmt: skip
+                raise BadError(
+                    f"{what}, signed, is ahead: the records end with {self.tree.size - 1}",
+                    self.tree.size,
+                    self.last_utc_s,
+                )
             if head.size not in self.roots and head.size:
                 raise BadError(f"{path.name}: {what} is older than its file", before)
             if self.roots.get(head.size) != head.root:
@@ -438,8 +456,11 @@ class _Verifier:
         """What was given from outside: a key, heads kept elsewhere."""
         if self.key is not None:
             if self.heads and not trusted(self.vouching, self.key):
-                raise BadError(f"key {key_id(self.key)} signed none of its heads; the last is signed by "
-                          f"{key_id(self.heads[-1].key)}", self.result.first_seq)  # fmt: skip
+                raise BadError(
+                    f"key {key_id(self.key)} signed none of its heads; the last is signed by "
+                    f"{key_id(self.heads[-1].key)}",
+                    self.result.first_seq,
+                )
             self.result.pinned = bool(self.heads)
         mine = {each.hash for each in self.heads}
         for head in self.pinned:
@@ -448,11 +469,18 @@ class _Verifier:
             if self.key is None and head.key not in {each.key for each in self.heads}:
                 raise BadError(f"the head given from outside is signed by {key_id(head.key)}", 0)
             if head.size > self.tree.size:
-                raise BadError(f"it ends with record {self.tree.size - 1}; the head given from outside "
-                          f"has {head.size}", self.tree.size, self.last_utc_s)  # fmt: skip
+                raise BadError(
+                    f"it ends with record {self.tree.size - 1}; the head given from outside "
+                    f"has {head.size}",
+                    self.tree.size,
+                    self.last_utc_s,
+                )
             if head.hash not in mine and self.roots.get(head.size) != head.root:
-                raise BadError(f"the head given from outside, of {head.size} records, is of another "
-                          "ledger or of another past", self._first_seq_of(head))  # fmt: skip
+                raise BadError(
+                    f"the head given from outside, of {head.size} records, is of another "
+                    "ledger or of another past",
+                    self._first_seq_of(head),
+                )
             self.result.head_size = head.size
 
     def _first_seq_of(self, head: TreeHead) -> int:

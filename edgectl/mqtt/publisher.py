@@ -302,7 +302,7 @@ class Publisher:
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if self._on_counter is not None:
-            self._on_counter(message.topic, message.payload)
+            self._on_counter(message.topic, bytes(message.payload))
 
     def _on_publish(
         self,

@@ -1,6 +1,6 @@
 """Tenants of a site file: each of their loads exists and is theirs alone."""
 
-from edgectl.profiles.problems import RANK_REFERENCE, did_you_mean
+from edgectl.profiles.problems import RANK_REFERENCE, RANK_VALUE, did_you_mean
 from edgectl.site_model.context import Context
 
 TENANTS_MAX = 64  # of a site; each costs the ledger a hash a second
@@ -18,6 +18,7 @@ def check_tenants(context: Context) -> None:
             f"{len(file.tenant)} tenants; there can be {TENANTS_MAX}",
             "Each second is booked for every tenant apart.",
             "Join tenants, or split the site.",
+            RANK_VALUE,
         )
     for at, tenant in enumerate(file.tenant):
         if tenant.id in seen:

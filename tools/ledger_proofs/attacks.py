@@ -145,7 +145,8 @@ def _tables(victim: Victim, room: Path) -> Iterator[Attack]:
         " p.first_seq != pack.first_seq ORDER BY first_seq LIMIT 1) WHERE first_seq > 0",
         "a head in the middle removed": "DELETE FROM head WHERE number = 1",
         "a head's root exchanged": "UPDATE head SET body ="
-        " replace(body, substr(body, -100, 4), 'beef') WHERE number = 1",
+        ' cast(replace(cast(body AS TEXT), \'"root":"\', \'"root":"00\') AS BLOB)'
+        " WHERE number = 1",
         "a head's peaks exchanged": "UPDATE head SET frontier ="
         " zeroblob(length(frontier)) WHERE number = 1",
         "the salt key exchanged": "UPDATE meta SET value = zeroblob(32) WHERE name = 'salt_key'",
