@@ -284,7 +284,9 @@ class Sealer:
         try:
             seal = parse_seal(seal_path(path).read_bytes())
         except FileNotFoundError:
-            return [f"{seal_path(path).name} is missing"] if sealed else []
+            # Before a month's first seal its every page is still in the log.
+            gone = sealed and 1 not in read_log(path).pages
+            return [f"{seal_path(path).name} is missing"] if gone else []
         except SealError as error:
             return [f"{seal_path(path).name}: {error}"]
         self._digests = [

@@ -393,8 +393,6 @@ class _Verifier:
             self.heads.append(head)
             self.vouching.append(head)
             self.head = head
-        if heads and seal is None and not self.page_faults:
-            self.page_faults.append(f"{seal_path(path).name} is missing")
         if seal is not None and (
             seal.site != meta.site
             or not any(seal.head == each.hash and seal.key == each.key for each in heads[-2:])
