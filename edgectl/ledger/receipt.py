@@ -61,6 +61,13 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
     """
     low, high = _asked(ledger, from_s, to_s)
     heads = ledger.heads()
+    base, tree = _base(heads, low)
+    kept, names = _read(ledger, base, low, high + 1)
+    if names is None:
+        base, tree = 0, Frontier()
+        kept, names = _read(ledger, base, low, high + 1)
+    assert names is not None, "record 0 of a ledger is a START"
+    part = _part_of(ledger.site, kept[names - base], tenant)
     head = next((each for each, _ in heads if each.size > high), None)
     if head is None:
         signed = heads[-1][0].size if heads else 0
@@ -70,13 +77,7 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
             because="What nobody has signed proves nothing.",
             remedy="Wait for the next head, or ask up to the last one; edgectl verify shows it.",
         )
-    base, tree = _base(heads, low)
-    kept, names = _read(ledger, base, low, head.size)
-    if names is None:
-        base, tree = 0, Frontier()
-        kept, names = _read(ledger, base, low, head.size)
-    assert names is not None, "record 0 of a ledger is a START"
-    part = _part_of(ledger.site, kept[names - base], tenant)
+    kept += _read(ledger, high + 1, low, head.size)[0]
     span = Span(names, low, high, min(high + 1, head.size - 1))
     tree = tree.copy()
     tree.add([each.leaf for each in kept[: names - base]])

@@ -288,11 +288,13 @@ class _Verifier:
 
     def _unreadable(self, path: Path, text: str) -> None:
         """Raise BadError for a ledger's file, LedgerError for one that never was a ledger's."""
-        if self.page_faults:
-            raise BadError(f"{self.page_faults[0]}; {text}", self.tree.size)
         ours = seal_path(path).exists()
-        with_magic = path.exists() and b"edge" in path.open("rb").read(72)
-        if ours or with_magic or self.result.files:
+        if path.exists() and not ours:
+            with path.open("rb") as file:
+                ours = b"edge" in file.read(72)
+        if ours or self.result.files:
+            if self.page_faults:
+                raise BadError(f"{self.page_faults[0]}; {text}", self.tree.size)
             raise BadError(f"{path.name} cannot be read: {text}", self.tree.size)
         raise LedgerError(
             where=str(path),
