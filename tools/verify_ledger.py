@@ -355,9 +355,11 @@ class LedgerCheck:
         base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True)
         base.text_factory = bytes
         try:
-            tables = sorted(
-                text.decode() for (text,) in base.execute("SELECT sql FROM sqlite_master") if text
-            )
+            found = base.execute("SELECT sql FROM sqlite_master").fetchall()
+            sealed = path.with_suffix(".seal").exists()
+            if not (first or found or sealed) and path.stat().st_size <= PAGE:
+                return  # its writer died before the first transaction: it holds nothing
+            tables = sorted(text.decode() for (text,) in found if text)
             if tables != TABLES:
                 raise ValueError("its tables are not a ledger's")
             meta = {k.decode(): v for k, v in base.execute("SELECT name, value FROM meta")}

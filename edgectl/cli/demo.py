@@ -212,5 +212,5 @@ def _say(console: Console, figures: dict[str, Any]) -> None:
         f"{figures['ledger_records']} ledger records, {figures['mqtt_messages']} MQTT messages"
     )
     if "ledger" in figures:
-        kept = figures["ledger"]
-        console.print(f"edgectl verify {kept} --key {kept}/{figures['site']}.key.pub", soft_wrap=True)
+        kept, key = figures["ledger"], f"{figures['site']}.key.pub"
+        console.print(f"edgectl verify {kept} --key {kept}/{key}", soft_wrap=True)

@@ -12,21 +12,18 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import msgpack
-import numpy as np
-
 from edgectl.errors import LedgerError
 from edgectl.ledger import month
+from edgectl.ledger.digest import Answer, BadError, Task, digest_task
 from edgectl.ledger.heads import TreeHead, chain_fault, trusted
 from edgectl.ledger.keys import key_id
-from edgectl.ledger.merkle import Frontier, Subtree, cover
-from edgectl.ledger.record import CHECK_BYTES, PackError, Run, decode_runs, run_leaves
-from edgectl.ledger.rows import row_of
+from edgectl.ledger.merkle import Frontier
 from edgectl.ledger.seal import (
+    PAGE_BYTES,
     Seal,
     SealError,
     digests_of,
@@ -40,16 +37,7 @@ from edgectl.ledger.store import MONTHS
 TASK_RECORDS = 3_600
 TASKS_AHEAD = 8
 LIVE_TRIES = 3
-INTEGER_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4}  # of msgpack's unsigned integers, under 2^32
 SCHEMA_TEXT = sorted(month.SCHEMA)
-
-
-class BadError(Exception):
-    """The first thing that is wrong."""
-
-    def __init__(self, what: str, seq: int | None = None, utc_s: int | None = None) -> None:
-        super().__init__(what)
-        self.what, self.seq, self.utc_s = what, seq, utc_s
 
 
 @dataclass(slots=True)
@@ -73,10 +61,6 @@ class Result:
     bad_seq: int | None = None
     bad_utc_s: int | None = None
     notes: list[str] = field(default_factory=list)
-
-
-Task = tuple[bytes, list[month.Pack], list[int]]
-Answer = list[tuple[int, int, list[Subtree]]]  # first, end, subtrees; one for each pack or cut
 
 
 def find_files(ledger: Path) -> list[Path]:
@@ -132,6 +116,17 @@ def site_of(path: Path) -> str:
     return path.stem[: -len("-YYYY-MM")]
 
 
+def _holds_nothing(path: Path) -> bool:
+    """A month's file whose writer died before its first transaction, which makes the tables."""
+    if seal_path(path).exists() or path.stat().st_size > PAGE_BYTES:
+        return False
+    connection = month.connect(path, True)
+    try:
+        return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        connection.close()
+
+
 def _written_now(path: Path) -> bool:
     """Whether a writer has this ledger open."""
     lock = path.parent / f"{site_of(path)}.lock"
@@ -143,83 +138,6 @@ def _written_now(path: Path) -> bool:
     except OSError:
         return False
     return False
-
-
-def digest_task(task: Task) -> Answer:
-    """Leaf hashes of some packs, as aligned subtrees. Raises BadError for the first bad record.
-
-    task    salt key, packs, sizes of the tree at which its root will be asked for
-    """
-    salt_key, packs, sizes = task
-    answer: Answer = []
-    for pack in packs:
-        leaves: list[bytes] = []
-        try:
-            seconds = 0
-            for run in decode_runs(pack.body):
-                first = pack.first_seq + len(leaves)
-                found = run_leaves(salt_key, first, run.shape, run.rows)
-                _hold_checks(found, run, first, pack.utc_s)
-                seconds += _hold_heads(run, first)
-                leaves += found
-        except (PackError, ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
-            at = pack.first_seq + len(leaves)
-            raise BadError(f"it cannot be read: {error}", at, pack.utc_s) from error
-        if len(leaves) != pack.count or seconds != pack.seconds:
-            raise BadError(
-                f"a pack of {pack.count} holds {len(leaves)}", pack.first_seq, pack.utc_s
-            )
-        cuts = [pack.first_seq, *(size for size in sizes if pack.first_seq < size <
-                pack.first_seq + len(leaves)), pack.first_seq + len(leaves)]  # fmt: skip
-        for low, high in pairwise(cuts):
-            part = leaves[low - pack.first_seq : high - pack.first_seq]
-            answer.append((low, high, cover(low, part)))
-    return answer
-
-
-def _hold_checks(leaves: list[bytes], run: Run, first: int, utc_s: int) -> None:
-    if b"".join([leaf[:CHECK_BYTES] for leaf in leaves]) == run.checks:
-        return
-    for at, (leaf, stored) in enumerate(zip(leaves, run.records(), strict=True)):
-        if leaf[:CHECK_BYTES] != stored.check:
-            try:
-                utc_s = row_of(stored).utc_s
-            except PackError:
-                utc_s += at  # what it says of itself cannot be read: a record a second
-            raise BadError("it is not as it was written", first + at, utc_s)
-
-
-def _hold_heads(run: Run, first: int) -> int:
-    """Each record stands in its own place; how many of them are seconds."""
-    width, head_bytes = sum(run.shape), run.shape[0]
-    table = np.frombuffer(run.rows, np.uint8).reshape(-1, width)[:, :head_bytes]
-    kind, seq = (_place(run.rows[:head_bytes], name) for name in (b"\xa4kind", b"\xa3seq"))
-    if kind and seq and (table[:, kind] == table[0, kind]).all():
-        weights = 256 ** np.arange(seq.stop - seq.start - 1, -1, -1, dtype=np.int64)
-        numbers = table[:, seq].astype(np.int64) @ weights
-        if (numbers == np.arange(first, first + len(run))).all():
-            return len(run) * (run.rows[kind] == b"second")
-    # Not all alike, or not as expected: one by one.
-    seconds = 0
-    for at in range(len(run)):
-        head = msgpack.unpackb(run.rows[at * width : at * width + head_bytes])
-        if head["seq"] != first + at:
-            raise BadError(f"record {head['seq']} stands in its place", first + at, head["utc_s"])
-        seconds += head["kind"] == "second"
-    return seconds
-
-
-def _place(head: bytes, key: bytes) -> slice | None:
-    """Where the value of a key lies in a head: a short text, or an integer's own bytes."""
-    at = head.find(key) + len(key)
-    if at < len(key) or head.count(key) != 1 or at >= len(head):
-        return None
-    code = head[at]
-    if code & 0xE0 == 0xA0:
-        return slice(at + 1, at + 1 + (code & 0x1F))
-    if code in INTEGER_BYTES:
-        return slice(at + 1, at + 1 + INTEGER_BYTES[code])
-    return slice(at, at + 1) if code < 0x80 else None
 
 
 class _Verifier:
@@ -304,6 +222,9 @@ class _Verifier:
         )
 
     def _file(self, path: Path, pool: Any, *, first: bool) -> None:
+        if path == self.paths[-1] and not first and _holds_nothing(path):
+            self.result.notes.append(f"{path.name} holds nothing: its writer died as it made it")
+            return
         seal = self._look_at_pages(path)
         connection = month.connect(path, True)
         try:

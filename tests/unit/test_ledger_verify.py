@@ -162,6 +162,14 @@ def test_months_are_one_chain_and_each_verifies_alone(tmp_path: Path) -> None:
     assert verify(tmp_path, rig.key, partial=True)[0].good
 
 
+def test_a_month_that_was_made_and_not_begun_is_no_fault(closed: FeedRig) -> None:
+    """What a writer leaves that dies between the file and its first transaction."""
+    connection = sqlite3.connect(closed.where / f"{SITE}-2023-12.sqlite")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    assert judged(closed) == (None, "")
+
+
 def test_a_key_is_rotated_and_both_keys_verify(closed: FeedRig) -> None:
     old = closed.key
     path = closed.where / f"{SITE}.key"
