@@ -1,6 +1,5 @@
 """A controller, its ledger feed and a simulated clock, in one process, with two tenants."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ from edgectl.ledger.clock import ClockState
 from edgectl.ledger.heads import TreeHead
 from edgectl.ledger.keys import load_public
 from edgectl.services.ledger_feed import LedgerFeed
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 UTC_NS = 1_700_000_000_400_000_000  # 0.4 s into a second
 SITE = "fake"

@@ -28,7 +28,7 @@ START_S = 1_767_225_600  # 2026-01-01: 30 days are one file
 DAY_S = 86_400
 HOUR_S = 3_600
 SCANS = 10
-TENANTS = 4
+TENANTS = 2
 LIVE_SECONDS = 300
 MW_MJ = 1_000_000_000  # energy of 1 MW in one second, in mJ
 
@@ -133,7 +133,7 @@ def ledger_figures(days: float, meters: int) -> Figures:
                 entries = campus.entries(START_S + hour * HOUR_S)
                 begin_s = time.perf_counter()
                 ledger.append(entries)
-                state = ClockState(entries[-1][1].last_utc_ns or 0, "synchronised", None)  # type: ignore[union-attr]
+                state = ClockState(entries[-1][0].utc_s * 10**9, "synchronised", None)
                 ring.sign(ledger, "interval", state)
                 append_s += time.perf_counter() - begin_s
                 records += len(entries)

@@ -60,6 +60,30 @@ class PackError(ValueError):
     """A pack's bytes are not what a writer of ours makes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Records of one shape, one after the other."""
+
+    shape: tuple[int, ...]
+    checks: bytes
+    rows: bytes
+
+    def __len__(self) -> int:
+        return len(self.checks) // CHECK_BYTES
+
+    def records(self) -> list[Stored]:
+        """Each for itself."""
+        found = []
+        edges = [0, *np.cumsum(self.shape).tolist()]
+        width = edges[-1]
+        for at in range(len(self)):
+            low = at * width
+            fields = [self.rows[low + start : low + end] for start, end in pairwise(edges)]
+            check = self.checks[CHECK_BYTES * at : CHECK_BYTES * (at + 1)]
+            found.append(Stored(fields[0], tuple(fields[1:]), check))
+        return found
+
+
 def salt_run(key: bytes, part: int, first: int, count: int) -> list[bytes]:
     """Salts of one part of consecutive records.
 
@@ -87,14 +111,35 @@ def leaf_of(key: bytes, seq: int, head: bytes, parts: Sequence[bytes]) -> bytes:
     return leaf_hash(head + b"".join(commitments))
 
 
+def runs_of(records: Sequence[Stored]) -> list[Run]:
+    """Consecutive records of the same shape together."""
+    runs = []
+    for shape, run in groupby(records, key=lambda each: each.shape):
+        same = list(run)
+        rows = b"".join([each.head + b"".join(each.parts) for each in same])
+        runs.append(Run(shape, b"".join([each.check for each in same]), rows))
+    return runs
+
+
 def leaves_of(key: bytes, first: int, records: Sequence[Stored]) -> list[bytes]:
     """Leaf hashes of consecutive records, the first of which has the number `first`."""
     leaves: list[bytes] = []
-    for shape, run in groupby(records, key=lambda each: each.shape):
-        same = list(run)
-        rows = b"".join(each.head + b"".join(each.parts) for each in same)
-        leaves += run_leaves(key, first + len(leaves), shape, rows)
+    for run in runs_of(records):
+        leaves += run_leaves(key, first + len(leaves), run.shape, run.rows)
     return leaves
+
+
+def checked_runs(
+    key: bytes, first: int, records: Sequence[Stored]
+) -> tuple[list[Run], list[bytes]]:
+    """Runs of records that have no checks yet, with them, and all leaf hashes."""
+    runs, leaves = [], list[bytes]()
+    for run in runs_of(records):
+        found = run_leaves(key, first + len(leaves), run.shape, run.rows)
+        checks = b"".join([leaf[:CHECK_BYTES] for leaf in found])
+        runs.append(Run(run.shape, checks, run.rows))
+        leaves += found
+    return runs, leaves
 
 
 def run_leaves(key: bytes, first: int, shape: Sequence[int], rows: bytes) -> list[bytes]:
@@ -126,47 +171,24 @@ def run_leaves(key: bytes, first: int, shape: Sequence[int], rows: bytes) -> lis
 
 def encode(records: Sequence[Stored], codec: Codec) -> bytes:
     """A pack of these records."""
-    runs = []
-    for shape, run in groupby(records, key=lambda each: each.shape):
-        same = list(run)
-        rows = b"".join(each.head + b"".join(each.parts) for each in same)
+    return encode_runs(runs_of(records), codec)
+
+
+def encode_runs(runs: Sequence[Run], codec: Codec) -> bytes:
+    """A pack of these runs."""
+    made = []
+    for run in runs:
+        rows, count = run.rows, len(run)
         if codec is Codec.DENSE:
-            matrix = np.frombuffer(rows, np.uint8).reshape(len(same), -1).copy()
+            matrix = np.frombuffer(rows, np.uint8).reshape(count, -1).copy()
             matrix[1:] ^= matrix[:-1].copy()
             rows = matrix.T.tobytes()
-        runs.append(
-            struct.pack(f">IH{len(shape)}I", len(same), len(shape) - 1, *shape)
-            + b"".join(each.check for each in same)
-            + rows
-        )
-    content = b"".join(runs)
+        shape = run.shape
+        made += [struct.pack(f">IH{len(shape)}I", count, len(shape) - 1, *shape), run.checks, rows]
+    content = b"".join(made)
     if codec is Codec.DENSE:
         content = zlib.compress(content, DEFLATE_LEVEL)
     return bytes([codec]) + content
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Records of one shape, one after the other."""
-
-    shape: tuple[int, ...]
-    checks: bytes
-    rows: bytes
-
-    def __len__(self) -> int:
-        return len(self.checks) // CHECK_BYTES
-
-    def records(self) -> list[Stored]:
-        """Each for itself."""
-        found = []
-        edges = [0, *np.cumsum(self.shape).tolist()]
-        width = edges[-1]
-        for at in range(len(self)):
-            low = at * width
-            fields = [self.rows[low + start : low + end] for start, end in pairwise(edges)]
-            check = self.checks[CHECK_BYTES * at : CHECK_BYTES * (at + 1)]
-            found.append(Stored(fields[0], tuple(fields[1:]), check))
-        return found
 
 
 def decode_runs(body: bytes) -> list[Run]:

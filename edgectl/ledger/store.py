@@ -23,7 +23,16 @@ from edgectl.ledger.heads import HeadError, TreeHead, make_head
 from edgectl.ledger.keys import Signer
 from edgectl.ledger.merkle import Frontier
 from edgectl.ledger.payload import SECOND_NS, Kind
-from edgectl.ledger.record import CHECK_BYTES, Codec, PackError, Stored, decode, encode, leaves_of
+from edgectl.ledger.record import (
+    Codec,
+    PackError,
+    Stored,
+    checked_runs,
+    decode,
+    encode,
+    encode_runs,
+    leaves_of,
+)
 from edgectl.ledger.rows import Cursor, Entry, Gap, Row, Totals, row_of
 from edgectl.ledger.seal import Sealer, seal_path, sync_directory, write_durably
 
@@ -123,9 +132,11 @@ class Ledger:
     def append_some(self, entries: Sequence[Entry]) -> int:
         """Write the first of them in one transaction; how many these were."""
         with self._explained():
-            path = self._month(entries[0][0])
+            path, day = self._month(entries[0][0]), entries[0][0].utc_s // DAY_S
             end = 1
-            while end < min(len(entries), PACK_MAX) and self._month(entries[end][0]) == path:
+            while end < min(len(entries), PACK_MAX) and (
+                entries[end][0].utc_s // DAY_S == day or self._month(entries[end][0]) == path
+            ):
                 end += 1
             part = entries[:end]
             self._transact(path, [row for row, _ in part], [at for _, at in part if at])
@@ -296,11 +307,7 @@ class Ledger:
             Stored(row.head(self.site, self.tree.size + at), row.parts, b"")
             for at, row in enumerate(rows)
         ]
-        leaves = leaves_of(self._salt_key, self.tree.size, stored)
-        stored = [
-            Stored(each.head, each.parts, leaf[:CHECK_BYTES])
-            for each, leaf in zip(stored, leaves, strict=True)
-        ]
+        runs, leaves = checked_runs(self._salt_key, self.tree.size, stored)
         tree = self.tree.copy()
         tree.add(leaves)
         latest = {each.boot_id: each for each in cursors}
@@ -311,7 +318,7 @@ class Ledger:
                 connection.execute(
                     "INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?)",
                     (self.tree.size, len(rows), seconds, rows[0].utc_s, tree.root(),
-                     encode(stored, codec)),
+                     encode_runs(runs, codec)),
                 )  # fmt: skip
             connection.executemany(
                 "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?, ?)",
