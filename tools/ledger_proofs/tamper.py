@@ -46,8 +46,7 @@ from ledger_proofs.victim import (
     write_ledger,
 )
 
-RECORDS_PER_MIB = 3_050
-MIB = 1 << 20
+RECORDS_PER_MIB = 4_000  # and some
 LOG_RECORDS = 5
 SAMPLE, STRANGER_SAMPLE = 300, 60
 
