@@ -51,13 +51,15 @@ def key_path(policy: SigningPolicy, site: str, directory: Path) -> Path:
 class KeyRing:
     """The signing key of a ledger, and the one that waits to follow it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
         """Read the key, or make it where there is none.
+
+        make   a new ledger gets a new key; one that has heads needs its own
 
         Raises KeyFileError where it is readable by others, or no key.
         """
         self.path = path
-        self.made = not path.exists() and not next_path(path).exists()
+        self.made = make and not path.exists() and not next_path(path).exists()
         self.signer: Signer = generate(path) if self.made else load_private(path)
 
     def settle(self, ledger: Ledger) -> None:

@@ -184,7 +184,8 @@ class LedgerFeed:
         """Open the ledger with its key. Raises LedgerError or KeyFileError."""
         ledger = Ledger(self.site, self.directory)
         try:
-            ring = KeyRing(key_path(self._policy, self.site, self.directory))
+            path = key_path(self._policy, self.site, self.directory)
+            ring = KeyRing(path, make=ledger.last_head is None)
             ring.settle(ledger)
         except EdgectlError:
             ledger.close()

@@ -148,6 +148,24 @@ def test_a_restart_finds_its_place_and_signs_what_it_found(rig: FeedRig) -> None
     whole(rig)
 
 
+def test_a_key_that_is_gone_is_not_replaced_but_said_and_waited_for(rig: FeedRig) -> None:
+    rig.run(3)
+    rig.feed.close()
+    key = rig.where / f"{SITE}.key"
+    content = key.read_bytes()
+    key.unlink()
+    rig.open()
+    rig.run(3)
+    assert not key.exists()
+    assert rig.log.names[-1] == "ledger.write_failed"
+    key.write_bytes(content)
+    key.chmod(0o600)
+    rig.run(3)
+    rig.feed.close()
+    assert covered(rig.where) == list(range(86))
+    whole(rig)
+
+
 def test_a_page_that_was_altered_meanwhile_is_an_alarm_and_stays_found(rig: FeedRig) -> None:
     rig.run(60)
     rig.feed.close()
