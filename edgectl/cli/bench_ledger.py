@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ SITE = "bench"
 START_S = 1_767_225_600  # 2026-01-01: 30 days are one file
 DAY_S = 86_400
 HOUR_S = 3_600
+HOURS = 24
 SCANS = 10
 TENANTS = 2
 LIVE_SECONDS = 300
@@ -122,7 +124,8 @@ def ledger_figures(days: float, meters: int) -> Figures:
     """Write and verify so many days of one-second records, and run the live writer a while.
 
     Records are made one hour at a time and not timed: what is timed is from a record's fields
-    to its durable commit, the heads and seals of every hour included.
+    to its durable commit, the heads and seals of every hour included. After the first day the
+    same figures come again under new times; packs are of an hour, so that saves no byte.
     """
     campus = Campus(meters)
     append_s, records = 0.0, 0
@@ -131,8 +134,11 @@ def ledger_figures(days: float, meters: int) -> Figures:
         ring = KeyRing(directory / f"{SITE}.key")
         with Ledger(SITE, directory) as ledger:
             ring.settle(ledger)
+            first_day: list[list[Entry]] = []
             for hour in range(max(1, round(days * 24))):
-                entries = campus.entries(START_S + hour * HOUR_S)
+                if hour < HOURS:
+                    first_day.append(campus.entries(START_S + hour * HOUR_S))
+                entries = [later(each, hour // HOURS) for each in first_day[hour % HOURS]]
                 begin_s = time.perf_counter()
                 ledger.append(entries)
                 state = ClockState(entries[-1][0].utc_s * 10**9, "synchronised", None)
@@ -158,6 +164,24 @@ def ledger_figures(days: float, meters: int) -> Figures:
         "bytes_per_record": round(stored / records, 1),
         "live_writer_core_fraction": live_fraction(meters),
     }
+
+
+def later(entry: Entry, days: int) -> Entry:
+    """The same second so many days later."""
+    row, reached = entry
+    assert reached is not None, "every second here moves the cursor"
+    scans, span_ns = days * DAY_S * SCANS, days * DAY_S * 10**9
+    public = {
+        **row.public,
+        "first_utc_ns": row.public["first_utc_ns"] + span_ns,
+        "last_utc_ns": row.public["last_utc_ns"] + span_ns,
+    }
+    return (
+        replace(row, utc_s=row.utc_s + days * DAY_S, first_seq=row.first_seq + scans,
+                last_seq=row.last_seq + scans, public=public),
+        Cursor(START_S, reached.next_seq + scans, reached.next_seq + scans,
+               public["first_utc_ns"]),
+    )  # fmt: skip
 
 
 def live_fraction(meters: int) -> float:
