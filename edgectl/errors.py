@@ -113,6 +113,18 @@ class LedgerError(EdgectlError):
     exit_code = 6
 
 
+class KeyFileError(EdgectlError):
+    """A key file is missing, readable by others, or no key."""
+
+    exit_code = 2
+
+
+class ReceiptError(EdgectlError):
+    """A receipt was refused: no such tenant, no such time, or nothing that is signed."""
+
+    exit_code = 2
+
+
 class BrokerError(EdgectlError):
     """The MQTT broker refuses us, or cannot be started."""
 

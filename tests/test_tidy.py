@@ -17,6 +17,7 @@ import scan_report
 ROOT = Path(__file__).resolve().parent.parent
 LINES_PER_FILE_MAX = 500
 LINES_PER_FUNCTION_MAX = 60
+ONE_FILE = {"tools/verify_ledger.py": 700}  # handed to strangers as one file that needs nothing
 COLUMNS_MAX = 100
 
 # Who may import whom, bottom up: a package may use what its row names and itself. One way only.
@@ -156,8 +157,9 @@ def test_files_and_functions_fit_a_reader() -> None:
     findings = []
     for path in sources(".py", ".pyx", ".pxd", ".pyi"):
         lines = path.read_text().split("\n")
-        if len(lines) > LINES_PER_FILE_MAX + 1:
-            findings.append(f"{name_of(path)}: {len(lines)} lines, over {LINES_PER_FILE_MAX}")
+        lines_max = ONE_FILE.get(name_of(path), LINES_PER_FILE_MAX)
+        if len(lines) > lines_max + 1:
+            findings.append(f"{name_of(path)}: {len(lines)} lines, over {lines_max}")
         findings += [
             f"{name_of(path)}:{number}: {len(line)} columns, over {COLUMNS_MAX}"
             for number, line in enumerate(lines, start=1)
@@ -212,7 +214,7 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
     report([name_of(p) for p in files if above != "/" and above in p.read_text()])
 
 
-SCRIPTS = ("setup", "test", "demo", "new_profile", "prove", "fuzz")
+SCRIPTS = ("setup", "test", "demo", "new_profile", "prove", "fuzz", "tamper", "crash")
 
 
 def tool_scripts() -> list[Path]:

@@ -67,3 +67,15 @@ def fieldbus(
     from edgectl.cli.bench_fieldbus import FieldbusBench, fieldbus_figures
 
     show(fieldbus_figures(FieldbusBench(connections, registers, seconds, together)), as_json)
+
+
+@app.command()
+def ledger(
+    days: float = typer.Option(1.0, min=0.04, max=366.0, help="Days of one-second records."),
+    meters: int = typer.Option(40, min=10, max=80, help="Meters of the site."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Write and verify a ledger in bulk, and time the live writer."""
+    from edgectl.cli.bench_ledger import ledger_figures
+
+    show(ledger_figures(days, meters), as_json)

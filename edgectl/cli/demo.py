@@ -63,7 +63,8 @@ def demo(
         float | None, typer.Option(min=1.0, help="End after so long, from the first scan.")
     ] = None,
     summary_file: Annotated[
-        Path | None, typer.Option("--summary", help="Show nothing; write the figures here.")
+        Path | None,
+        typer.Option("--summary", help="Show nothing; write the figures here, the ledger beside."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -83,19 +84,24 @@ def demo(
     batteries hold it. Attach more: edgectl top demo; mosquitto_sub -t 'edgectl/#' -v.
     """
     checked = load_site(site)
-    with _directory(keep) as directory:
+    with _directory(keep, summary_file) as directory:
         asked = Demo(checked, site, data, seed, seconds, kill_services, directory)
         figures = _run(asked, headless=summary_file is not None)
     if summary_file is not None:
+        figures |= {"ledger": str(directory), "site": checked.id}
         summary_file.write_text(json.dumps(figures, indent=1) + "\n")
     _say(Console(), figures)
 
 
 @contextmanager
-def _directory(keep: Path | None) -> Iterator[Path]:
+def _directory(keep: Path | None, summary_file: Path | None) -> Iterator[Path]:
+    """Where ledger and logs go: what is kept, also beside figures that are written."""
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         yield keep
+        return
+    if summary_file is not None:
+        yield Path(tempfile.mkdtemp(prefix=f"{summary_file.stem}.ledger-", dir=summary_file.parent))
         return
     with tempfile.TemporaryDirectory(prefix="edgectl-demo-") as temporary:
         yield Path(temporary)
@@ -203,3 +209,6 @@ def _say(console: Console, figures: dict[str, Any]) -> None:
         f"balance error {figures['balance_error_mj']} mJ, {figures['balance_error_ug']} ug; "
         f"{figures['ledger_records']} ledger records, {figures['mqtt_messages']} MQTT messages"
     )
+    if "ledger" in figures:
+        kept, key = figures["ledger"], f"{figures['site']}.key.pub"
+        console.print(f"edgectl verify {kept} --key {kept}/{key}", soft_wrap=True)

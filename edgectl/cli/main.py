@@ -28,6 +28,9 @@ VERBS = {
     "demo": "Run a simulated campus with its controller, and watch.",
     "alarms": "List, acknowledge and shelve alarms; their history.",
     "services": "Run the ledger and MQTT beside a controller.",
+    "verify": "Check that a ledger is whole and as it was signed.",
+    "receipt": "Write one tenant's records with their proof.",
+    "key": "Make, rotate and export the keys that sign a ledger.",
     "plant": "Run only the simulated campus, as Modbus TCP devices.",
 }
 

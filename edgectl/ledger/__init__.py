@@ -1,16 +1,22 @@
-"""The durable record: one SQLite row a second, exact sums, and a cursor that never slips.
+"""The durable record: one record a second, exact sums, a Merkle tree, and signed tree heads.
 
-payload   what one row says, in canonical bytes, and the hash of its leaf
-store     the files, one a month, and what can be asked of them
+payload   what one record says
+record    its bytes, its leaf, and packs of them
+merkle    the tree of RFC 6962
+month     one month's file; store   all of them, and what can be asked
+seal      every byte of a file; heads   signed tree heads; keys   who signs
 writer    journal records in, whole seconds out
+verify    is all of it as it was signed; receipt   one tenant's part, with its proof
 """
 
-from edgectl.ledger.payload import Kind, canonical, leaf_hash
-from edgectl.ledger.store import Cursor, Gap, Ledger, Row, Totals, data_dir
+from edgectl.ledger.payload import Kind, canonical
+from edgectl.ledger.rows import Cursor, Entry, Gap, Row, Totals
+from edgectl.ledger.store import Ledger, data_dir
 from edgectl.ledger.writer import LedgerWriter
 
 __all__ = [
     "Cursor",
+    "Entry",
     "Gap",
     "Kind",
     "Ledger",
@@ -19,5 +25,4 @@ __all__ = [
     "Totals",
     "canonical",
     "data_dir",
-    "leaf_hash",
 ]

@@ -1,39 +1,97 @@
-"""What a row of the ledger says, and its bytes.
+"""What a record of the ledger says, and its bytes.
 
-Three kinds of row. A START row names a run of the controller and the order of
-its sources, sinks and storages. A SECOND row sums the scans of one UTC second.
-A GAP row says that scans were lost to the ledger, and how many. Energy and
-carbon are sums of the journal's integers; nothing is rounded on the way.
+START names a run of the controller and the order of its sources, sinks and storages; NAMES says
+the same again before each signed head, so that an hour can be read alone. SECOND sums the scans of
+one UTC second. GAP says that scans were lost to the ledger, and how many. CLOCK says that UTC was
+set or a leap second is due. COUNTER is a count of somebody's compute, with its source. CORRECTION
+refers to an earlier record, which stays as it is.
 
-Canonical: msgpack with map keys sorted, integers in their shortest form, floats
-as 64 bits, no NaN (what is not known is nil). Equal content is equal bytes.
+Energy and carbon are sums of the journal's integers; nothing is rounded on the way. What concerns
+a tenant's loads stands in the tenant's part, the rest in the site's: see record.py.
+
+Canonical: msgpack with map keys sorted, integers in their shortest form, floats as 64 bits, no NaN
+(what is not known is nil). Long rows of integers are one binary of little-endian int64, so that a
+second has the same length as the next. A reader passes over keys it does not know: keys may be
+added; one that changes its meaning gets a new PAYLOAD_VERSION.
 """
 
-import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import msgpack
 import numpy as np
 
-PAYLOAD_VERSION = 1
+PAYLOAD_VERSION = 2
 SECOND_NS = 1_000_000_000
 MJ_PER_KWH = 3_600_000_000
 UG_PER_MG = 1_000
 INTERLOCK_TRIPPED = 2  # InterlockStatus; what is at or above it acts
+QUALITY_GOOD = 2  # Quality
+
+# The site's part of a SECOND has these, in this order, as int64 under "figures".
+FIGURES = (
+    "measured", "estimated", "substituted", "used_min_mg_per_kwh", "used_max_mg_per_kwh",
+    "lateness_max_ns", "overruns", "armed_scans", "safe_state_scans", "dry_run_scans",
+    "carbon_default_scans", "writes", "balance_error_mj", "balance_error_ug",
+)  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Payload = dict[str, Any]
 
 
 class Kind(IntEnum):
-    """Kinds of row."""
+    """Kinds of record."""
 
     START = 0
     SECOND = 1
     GAP = 2
+    CLOCK = 3
+    CORRECTION = 4
+    COUNTER = 5
+    NAMES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one record says: what all may see, and the parts, the site's first."""
+
+    public: Payload
+    parts: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the sinks of a run are divided between the site, at 0, and its tenants."""
+
+    sink_parts: Array  # for each sink: the index of its part
+    load_points: tuple[tuple[int, ...], ...]  # for each part: journaled points of its loads
+
+    @property
+    def parts(self) -> int:
+        """The site's and the tenants'."""
+        return len(self.load_points)
+
+
+def split_of(directory: Mapping[str, Any]) -> Split:
+    """Who gets which sink. What no tenant has is the site's.
+
+    directory   of the segment
+    """
+    owners: dict[str, int] = {}
+    for at, tenant in enumerate(directory.get("tenants") or (), start=1):
+        owners |= dict.fromkeys(tenant["loads"], at)
+    journaled = [each["name"] for each in directory["points"] if each["journaled"]]
+    places = {name: at for at, name in enumerate(journaled)}
+    count = 1 + len(directory.get("tenants") or ())
+    points: list[list[int]] = [[] for _ in range(count)]
+    for load in directory.get("loads", ()):
+        if load["id"] in owners and load["power"] in places:
+            points[owners[load["id"]]].append(places[load["power"]])
+    sinks = np.array([owners.get(name, 0) for name in directory["sinks"]], np.int64)
+    return Split(sinks, tuple(map(tuple, points)))
 
 
 def canonical(value: Any) -> bytes:
@@ -44,12 +102,12 @@ def canonical(value: Any) -> bytes:
     return bytes(msgpack.packb(_ordered(value), use_bin_type=True))
 
 
-def leaf_hash(payload: bytes) -> bytes:
-    """SHA-256 of 0x00 and the payload: a leaf of RFC 6962, section 2.1."""
-    return hashlib.sha256(b"\x00" + payload).digest()
+PLAIN = frozenset((int, str, bytes, bool, type(None)))  # most values, told at once
 
 
 def _ordered(value: Any) -> Any:
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {key: _ordered(value[key]) for key in sorted(value)}
     if isinstance(value, (list, tuple)):
@@ -64,55 +122,92 @@ def known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def start_payload(directory: Mapping[str, Any], boot_id: int) -> Payload:
-    """Names behind the indices of the SECOND rows of one run.
+def integers(values: Any) -> bytes:
+    """A row of integers as a record has it."""
+    return np.asarray(values, "<i8").tobytes()
+
+
+def start_said(directory: Mapping[str, Any], boot_id: int) -> Said:
+    """Names behind the indices of one run's SECOND records: START and NAMES.
 
     directory   of the segment
     boot_id     UTC ns at which the controller made the segment
     """
-    return {
-        "version": PAYLOAD_VERSION,
-        "kind": "start",
+    site = {
         "boot_id": boot_id,
         **{
             name: directory.get(name)
-            for name in ("site", "site_sha256", "zone", "period_ns", "sources", "sinks")
+            for name in ("site", "site_sha256", "zone", "carbon_basis", "period_ns", "sources",
+                         "sinks")
         },
         "storages": [each["id"] for each in directory["storages"]],
         "interlocks": [each["id"] for each in directory["interlocks"]],
         "loads": [[each["id"], each["kind"]] for each in directory.get("loads", ())],
         "import_cap_w": directory.get("import_cap_w"),
-    }
+        "tenants": [dict(each) for each in directory.get("tenants") or ()],
+    }  # fmt: skip
+    parts = [canonical(site)]
+    for at, tenant in enumerate(directory.get("tenants") or (), start=1):
+        own = split_of(directory).sink_parts == at
+        parts.append(
+            canonical(
+                {
+                    "tenant": tenant["id"],
+                    "name": tenant["name"],
+                    "zone": directory.get("zone"),
+                    "carbon_basis": directory.get("carbon_basis"),
+                    "sources": directory["sources"],
+                    "sinks": [
+                        [int(sink), directory["sinks"][sink]] for sink in np.flatnonzero(own)
+                    ],
+                }
+            )
+        )
+    return Said({}, tuple(parts))
 
 
-def gap_payload(
-    site: str, boot_id: int, first_seq: int, scans: int | None, before_ns: int | None,
-    after_ns: int | None,
-) -> Payload:  # fmt: skip
+def gap_said(scans: int | None, before_ns: int | None, after_ns: int | None) -> Said:
     """Scans that ran and are not in the ledger.
 
-    first_seq   the first that is missing
     scans       how many; None where the run ended unseen and nobody can know
     before_ns   UTC ns of the last scan in the ledger before them, if any
     after_ns    UTC ns of the first one after them, if any
     """
-    return {
-        "version": PAYLOAD_VERSION,
-        "kind": "gap",
-        "site": site,
-        "boot_id": boot_id,
-        "first_seq": first_seq,
-        "scans": scans,
-        "before_ns": before_ns,
-        "after_ns": after_ns,
-    }
+    return Said({"scans": scans, "before_ns": before_ns, "after_ns": after_ns})
 
 
-def second_payload(
-    site: str, boot_id: int, meters: int, records: Array, period_before: int | None
-) -> Payload:
+def clock_said(what: str, step_ns: int | None, before_ns: int | None, after_ns: int) -> Said:
+    """UTC was set against the monotonic clock ("step"), or the kernel awaits a leap second.
+
+    step_ns     by how much UTC went forward
+    before_ns   UTC of the scan before; after_ns of this one
+    """
+    return Said({"what": what, "step_ns": step_ns, "before_ns": before_ns, "after_ns": after_ns})
+
+
+def only_part(part: int, parts: int, content: Payload) -> tuple[bytes, ...]:
+    """Parts of a record that concerns one alone; the others' are empty."""
+    return tuple(canonical(content) if at == part else b"" for at in range(parts))
+
+
+def correction_said(
+    refers_to: int, reason: str, content: Payload, part: int = 0, parts: int = 1
+) -> Said:
+    """What an earlier record should have said. That record is not touched.
+
+    refers_to   its number
+    reason      why, in a sentence
+    content     the figures as they are now known
+    part        whose they are
+    """
+    said = {"reason": reason, "figures": content}
+    return Said({"refers_to": refers_to}, only_part(part, parts, said))
+
+
+def second_said(split: Split, meters: int, records: Array, period_before: int | None) -> Said:
     """Sum the scans of one UTC second.
 
+    split           of the run
     meters          metered quantities of the site: each is measured, estimated or
                     substituted in each scan
     records         journal records, consecutive, all of one second
@@ -121,76 +216,113 @@ def second_payload(
     gap_scans counts the periods since the scan before in which no scan ran or
     none reached the ledger, so that scans + gap_scans adds up to periods.
     """
-    head, flows, storages = records["head"], records["flows"], records["storages"]
-    energy_mj = flows["energy_mj"].sum(axis=0)
-    carbon_ug = flows["carbon_ug"].sum(axis=0)
+    head, flows = records["head"], records["flows"]
+    energy_mj, carbon_ug = flows["energy_mj"].sum(axis=0), flows["carbon_ug"].sum(axis=0)
     scans = len(records)
-    first_period = int(head["period"][0])
-    before = first_period - 1 if period_before is None else period_before
-    estimated, substituted = (
-        int(head[name].sum()) for name in ("meters_estimated", "meters_substituted")
-    )
-    tripped = (records["interlocks"] >= INTERLOCK_TRIPPED).any(axis=0)
-    return {
-        "version": PAYLOAD_VERSION,
-        "kind": "second",
-        "site": site,
-        "boot_id": boot_id,
-        "second": int(head["utc_ns"][0]) // SECOND_NS,
+    before = int(head["period"][0]) - 1 if period_before is None else period_before
+    public = {
         "first_utc_ns": int(head["utc_ns"][0]),
         "last_utc_ns": int(head["utc_ns"][-1]),
-        "first_seq": int(head["seq"][0]),
-        "last_seq": int(head["seq"][-1]),
         "scans": scans,
         "gap_scans": int(head["period"][-1]) - before - scans,
-        "cells": sparse(energy_mj, carbon_ug),
-        "stocks": [
-            [int(each["stock_mj"]), int(each["stock_ug"]), known(each["soc_ratio"])]
-            for each in storages[-1]
-        ],
-        "quality": {
-            "measured": meters * scans - estimated - substituted,
-            "estimated": estimated,
-            "substituted": substituted,
-        },
-        "grid": _grid(head, energy_mj, carbon_ug),
-        "pue": _mean(head["pue"]),
-        "lateness_max_ns": int(head["lateness_ns"].max()),
-        "overruns": int(head["overruns"][-1]),
-        "armed_scans": int((head["armed"] != 0).sum()),
-        "safe_state_scans": int((head["safe_state"] != 0).sum()),
-        "dry_run_scans": int((head["dry_run"] != 0).sum()),
-        "carbon_default_scans": int((head["carbon_default"] != 0).sum()),
-        "writes": int(head["writes"].sum()),
-        "tripped": [int(row) for row in np.flatnonzero(tripped)],
-        "balance_error_mj": int(np.abs(head["balance_error_mj"]).sum()),
-        "balance_error_ug": int(np.abs(head["balance_error_ug"]).sum()),
+    }
+    rows, columns = np.nonzero((energy_mj != 0) | (carbon_ug != 0))
+    parts = []
+    for part in range(split.parts):
+        own = split.sink_parts[columns] == part
+        cells = _cells(rows[own], columns[own], energy_mj, carbon_ug)
+        if part == 0:
+            cells |= _site_part(meters, records, energy_mj, carbon_ug)
+        else:
+            places = list(split.load_points[part])
+            quality = records["points"]["quality"][:, places]
+            cells |= {
+                "samples": scans * len(places),
+                "good_samples": int((quality == QUALITY_GOOD).sum()),
+                "used_max_mg_per_kwh": int(head["grid_mg_per_kwh"].max()),
+                "carbon_default_scans": int((head["carbon_default"] != 0).sum()),
+            }
+        parts.append(canonical(cells))
+    return Said(public, tuple(parts))
+
+
+def _cells(rows: Array, columns: Array, energy_mj: Array, carbon_ug: Array) -> Payload:
+    """Cells that are not empty, in the order of the table: where they stand, mJ, ug CO2e."""
+    places = np.stack((rows, columns), axis=1).astype(np.uint8)
+    return {
+        "cells": places.tobytes(),
+        "energy_mj": integers(energy_mj[rows, columns]),
+        "carbon_ug": integers(carbon_ug[rows, columns]),
     }
 
 
-def sparse(energy_mj: Array, carbon_ug: Array) -> list[list[int]]:
-    """Cells that are not empty: source, sink, mJ, ug CO2e, in the order of the table."""
-    rows, columns = np.nonzero((energy_mj != 0) | (carbon_ug != 0))
-    return [
-        [int(row), int(column), int(energy_mj[row, column]), int(carbon_ug[row, column])]
-        for row, column in zip(rows, columns, strict=True)
-    ]
-
-
-def _grid(head: Array, energy_mj: Array, carbon_ug: Array) -> Payload:
-    """Grid power of the second, and its carbon intensity as used and as booked."""
+def _site_part(meters: int, records: Array, energy_mj: Array, carbon_ug: Array) -> Payload:
+    """What of a second is the site's alone."""
+    head, storages = records["head"], records["storages"]
+    estimated, substituted = (
+        int(head[name].sum()) for name in ("meters_estimated", "meters_substituted")
+    )
     grid_mj, grid_ug = int(energy_mj[0].sum()), int(carbon_ug[0].sum())
-    used = head["grid_mg_per_kwh"]
+    figures = {
+        "measured": meters * len(records) - estimated - substituted,
+        "estimated": estimated,
+        "substituted": substituted,
+        "used_min_mg_per_kwh": head["grid_mg_per_kwh"].min(),
+        "used_max_mg_per_kwh": head["grid_mg_per_kwh"].max(),
+        "lateness_max_ns": head["lateness_ns"].max(),
+        "overruns": head["overruns"][-1],
+        "writes": head["writes"].sum(),
+        "balance_error_mj": np.abs(head["balance_error_mj"]).sum(),
+        "balance_error_ug": np.abs(head["balance_error_ug"]).sum(),
+    }
+    for name in ("armed", "safe_state", "dry_run", "carbon_default"):
+        figures[f"{name}_scans"] = (head[name] != 0).sum()
+    tripped = (records["interlocks"] >= INTERLOCK_TRIPPED).any(axis=0)
     return {
-        "min_w": known(head["grid_w"].min()),
-        "max_w": known(head["grid_w"].max()),
-        "mean_w": _mean(head["grid_w"]),
-        "used_min_mg_per_kwh": int(used.min()),
-        "used_max_mg_per_kwh": int(used.max()),
+        "figures": integers([figures[name] for name in FIGURES]),
+        "stocks": integers(np.stack((storages[-1]["stock_mj"], storages[-1]["stock_ug"]), axis=1)),
+        "soc_ratio": [known(each) for each in storages[-1]["soc_ratio"]],
+        "grid_min_w": known(head["grid_w"].min()),
+        "grid_max_w": known(head["grid_w"].max()),
+        "grid_mean_w": _mean(head["grid_w"]),
         "weighted_mg_per_kwh": grid_ug * MJ_PER_KWH // (UG_PER_MG * grid_mj) if grid_mj else None,
+        "pue": _mean(head["pue"]),
+        "tripped": [int(row) for row in np.flatnonzero(tripped)],
     }
 
 
 def _mean(values: Array) -> float | None:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else None
+
+
+def unpacked(part: bytes) -> Payload:
+    """A part as a map, its binaries as lists: cells become [source, sink, mJ, ug]."""
+    content = dict(msgpack.unpackb(part, raw=False)) if part else {}
+    if "cells" in content:
+        places = np.frombuffer(content["cells"], np.uint8).reshape(-1, 2).tolist()
+        amounts = zip(
+            np.frombuffer(content.pop("energy_mj"), "<i8").tolist(),
+            np.frombuffer(content.pop("carbon_ug"), "<i8").tolist(),
+            strict=True,
+        )
+        content["cells"] = [[*at, *amount] for at, amount in zip(places, amounts, strict=True)]
+    if "stocks" in content:
+        content["stocks"] = np.frombuffer(content["stocks"], "<i8").reshape(-1, 2).tolist()
+    if isinstance(content.get("figures"), bytes):
+        values = np.frombuffer(content.pop("figures"), "<i8").tolist()
+        content |= dict(zip(FIGURES, values, strict=False))
+    return content
+
+
+def merged(public: Mapping[str, Any], parts: Sequence[bytes]) -> Payload:
+    """All that a record says, as its operator sees it: the site's figures, everybody's cells."""
+    site = unpacked(parts[0]) if parts else {}
+    content = {**site, **public}
+    if "cells" in site:
+        cells = [cell for part in parts for cell in unpacked(part)["cells"]]
+        content["cells"] = sorted(cells)
+    elif not site:
+        for part in parts:
+            content |= unpacked(part)
+    return content

@@ -1,105 +1,48 @@
 """The ledger's files: one SQLite database a month, and what can be asked of them.
 
-A row and the cursor it advances are one transaction in one file, so a crash
-leaves both or neither. Row numbers go on over the months. The cursor is kept per
-run of the controller, because each run numbers its journal from 0; it is the
-greatest found in any month.
+A record and the cursor it advances are one transaction in one file, so a crash leaves both or
+neither. Record numbers and the Merkle tree go on over the months. The cursor is kept per run of
+the controller, because each run numbers its journal from 0; it is the greatest found in any month.
 """
 
 import fcntl
-import heapq
 import os
+import secrets
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgpack
-
 from edgectl.errors import LedgerError
-from edgectl.ledger.payload import SECOND_NS, Kind, leaf_hash
+from edgectl.ledger import month
+from edgectl.ledger.heads import HeadError, TreeHead, make_head
+from edgectl.ledger.keys import Signer
+from edgectl.ledger.merkle import Frontier
+from edgectl.ledger.payload import SECOND_NS, Kind
+from edgectl.ledger.record import (
+    Codec,
+    PackError,
+    Stored,
+    checked_runs,
+    decode,
+    encode,
+    encode_runs,
+    leaves_of,
+)
+from edgectl.ledger.rows import Cursor, Entry, Gap, Row, Totals, row_of
+from edgectl.ledger.seal import Sealer, seal_path, sync_directory, write_durably
 
 DATA_DIR_VARIABLE = "EDGECTL_DATA_DIR"
 DATA_DIR_DEFAULT = "edgectl-data"
-APPLICATION_ID = 0x65646765  # "edge"; SQLite shows it as the file's kind
-SCHEMA_VERSION = 1
-BUSY_MS = 2_000
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS record (
-    seq            INTEGER PRIMARY KEY,  -- of the ledger, over all months, from 0
-    kind           INTEGER NOT NULL,     -- 0 start, 1 second, 2 gap
-    boot_id        INTEGER NOT NULL,     -- UTC ns: which run of the controller
-    utc_s          INTEGER NOT NULL,
-    first_scan_seq INTEGER NOT NULL,     -- of that run's journal
-    last_scan_seq  INTEGER NOT NULL,
-    payload        BLOB NOT NULL,        -- canonical msgpack
-    leaf_hash      BLOB NOT NULL         -- SHA-256(0x00 || payload), RFC 6962
-) STRICT;
-CREATE INDEX IF NOT EXISTS record_utc ON record (utc_s);
-CREATE TABLE IF NOT EXISTS cursor (
-    boot_id     INTEGER PRIMARY KEY,
-    next_seq    INTEGER NOT NULL,        -- first journal record that is not covered
-    last_period INTEGER,
-    last_utc_ns INTEGER,
-    ended       INTEGER NOT NULL         -- 1: the run is over and wholly covered
-) STRICT;
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """How far the ledger covers one run of the controller."""
-
-    boot_id: int
-    next_seq: int = 0
-    last_period: int | None = None
-    last_utc_ns: int | None = None
-    ended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row to be written, or read back."""
-
-    kind: Kind
-    boot_id: int
-    utc_s: int
-    first_seq: int
-    last_seq: int
-    payload: bytes
-    seq: int = -1  # given when it is written
-
-    def content(self) -> dict[str, Any]:
-        """The payload unpacked."""
-        return dict(msgpack.unpackb(self.payload, raw=False))
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Scans the ledger does not have; `scans` is None where nobody can know how many."""
-
-    boot_id: int
-    utc_s: int
-    first_seq: int
-    scans: int | None
-
-
-@dataclass(slots=True)
-class Totals:
-    """Sums over every SECOND row; the keys are names of source and sink."""
-
-    energy_mj: Counter[tuple[str, str]] = field(default_factory=Counter)
-    carbon_ug: Counter[tuple[str, str]] = field(default_factory=Counter)
-    seconds: int = 0
-    scans: int = 0
-    gap_scans: int = 0
-    balance_error_mj: int = 0
-    balance_error_ug: int = 0
+PACK_MAX = 3_600  # records: an hour
+DENSE_FROM = 16  # fewer are not worth a run of their own
+DAY_S = 86_400
+SALT_KEY_BYTES = 32
+MONTHS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 
 
 def data_dir(chosen: str | Path | None = None) -> Path:
@@ -107,63 +50,134 @@ def data_dir(chosen: str | Path | None = None) -> Path:
     return Path(chosen or os.environ.get(DATA_DIR_VARIABLE) or DATA_DIR_DEFAULT)
 
 
+def month_files(site: str, directory: Path) -> list[Path]:
+    """The files of a site, oldest first."""
+    return sorted(directory.glob(f"{site}-{MONTHS}.sqlite"))
+
+
+@lru_cache(maxsize=64)
+def _month_name(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m")
+
+
 class Ledger:
     """The ledger of one site."""
 
-    def __init__(self, site: str, directory: Path, *, read_only: bool = False) -> None:
+    def __init__(
+        self, site: str, directory: Path, *, read_only: bool = False, signer: Signer | None = None,
+        connect: month.Connect = month.connect,
+        write_file: Callable[[Path, bytes], None] = write_durably,
+    ) -> None:  # fmt: skip
         """Open it.
 
         site        the site's id
         directory   of the files; made if it is not there
         read_only   ask only; a writer may go on meanwhile
+        signer      signs heads and seals; without one there are none
+        connect     opens a file; write_file replaces one durably
 
         Raises LedgerError if another process writes it, or it cannot be opened.
         """
         self.site = site
         self.directory = directory
         self.read_only = read_only
-        self._files: dict[Path, sqlite3.Connection] = {}
+        self.signer = signer
+        self.altered: list[str] = []  # pages that are not as they were sealed
+        self.last_head: TreeHead | None = None
+        self.tree = Frontier()
+        self._connect = connect
+        self._write_file = write_file
+        self._files: dict[Path, Any] = {}
+        self._current: Path | None = None
+        self._salt_key = b""
+        self._loose = 0  # first record that may lie in a plain pack
         self._lock = -1
+        self._sealer = Sealer()
         with self._explained():
             if not read_only:
                 directory.mkdir(parents=True, exist_ok=True)
                 self._take_lock()
-            for path in sorted(directory.glob(f"{site}-[0-9][0-9][0-9][0-9]-[0-9][0-9].sqlite")):
+            for path in reversed(month_files(site, directory)):
                 self._open(path)
-            self.next_seq = 1 + max(
-                (
-                    connection.execute("SELECT coalesce(max(seq), -1) FROM record").fetchone()[0]
-                    for connection in self._files.values()
-                ),
-                default=-1,
-            )
+            if self._files and not read_only:
+                self._resume(max(self._files))
+
+    @property
+    def next_seq(self) -> int:
+        """Number of the next record."""
+        if not self.read_only:
+            return self.tree.size
+        ends = [
+            connection.execute("SELECT max(first_seq + count) FROM pack").fetchone()[0]
+            for connection in self._files.values()
+        ]
+        return max((end for end in ends if end is not None), default=0)
 
     def path_of(self, utc_s: int) -> Path:
         """The file of the month in which this second lies."""
-        month = datetime.fromtimestamp(utc_s, UTC).strftime("%Y-%m")
-        return self.directory / f"{self.site}-{month}.sqlite"
+        return self.directory / f"{self.site}-{_month_name(utc_s // DAY_S)}.sqlite"
 
-    def append(self, entries: Sequence[tuple[Row, Cursor]]) -> None:
-        """Write rows, each with what is covered once it is written, durably.
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write records, each with what is covered once it is written, durably.
 
-        entries   in order; a new transaction starts where the month changes
+        entries   in order; a new transaction starts where the month changes, which
+                  it never does backwards
 
         Raises LedgerError, with nothing or a whole number of transactions written.
         """
+        start = 0
+        while start < len(entries):
+            start += self.append_some(entries[start:])
+
+    def append_some(self, entries: Sequence[Entry]) -> int:
+        """Write the first of them in one transaction; how many these were."""
         with self._explained():
-            start = 0
-            for end in range(1, len(entries) + 1):
-                path = self.path_of(entries[start][0].utc_s)
-                if end == len(entries) or self.path_of(entries[end][0].utc_s) != path:
-                    part = entries[start:end]
-                    self._transact(path, [row for row, _ in part], [reach for _, reach in part])
-                    start = end
+            path, day = self._month(entries[0][0]), entries[0][0].utc_s // DAY_S
+            end = 1
+            while end < min(len(entries), PACK_MAX) and (
+                entries[end][0].utc_s // DAY_S == day or self._month(entries[end][0]) == path
+            ):
+                end += 1
+            part = entries[:end]
+            self._transact(path, [row for row, _ in part], [at for _, at in part if at])
+            return end
 
     def mark(self, cursor: Cursor) -> None:
-        """Advance a cursor without a row, in the newest file."""
+        """Advance a cursor without a record, in the newest file."""
         with self._explained():
-            path = max(self._files, default=self.path_of(cursor.boot_id // SECOND_NS))
+            path = self._current or self.path_of(cursor.boot_id // SECOND_NS)
             self._transact(path, [], [cursor])
+
+    def sign(
+        self, reason: str, utc_ns: int, clock: str, next_key: bytes | None = None
+    ) -> TreeHead | None:
+        """Sign the tree as it stands, pack the records since the last head, seal the file.
+
+        reason     one of heads.REASONS
+        utc_ns     now; clock says what that is worth
+        next_key   public key that signs from the next head on
+
+        Returns the head; None where there is no signer or nothing to sign yet.
+        Raises LedgerError where it cannot be written.
+        """
+        if self.signer is None or self._current is None or not self.tree.size:
+            return None
+        with self._explained():
+            head = make_head(
+                self.signer, self.site, self.tree.size, self.tree.root(), utc_ns, clock, reason,
+                self.last_head, next_key,
+            )  # fmt: skip
+            connection = self._files[self._current]
+            with self._transaction(connection):
+                self._pack(connection)
+                connection.execute(
+                    "INSERT INTO head VALUES (?, ?, ?, ?)",
+                    (head.number, head.body, head.signature, self.tree.to_bytes()),
+                )
+            self.last_head = head
+            self._loose = self.tree.size
+            self._seal()
+            return head
 
     def cursor(self, boot_id: int) -> Cursor | None:
         """How far this run of the controller is covered; None where it is not known."""
@@ -177,34 +191,58 @@ class Ledger:
             reached[each.boot_id] = each
         return [each for each in reached.values() if not each.ended and each.boot_id != boot_id]
 
-    def rows(self, kind: Kind | None = None) -> Iterator[Row]:
-        """Rows of one kind, or all, in the order of their numbers."""
+    def rows(self, kind: Kind | None = None, first: int = 0, end: int | None = None) -> Iterator[
+        Row
+    ]:  # fmt: skip
+        """Records of one kind, or all, in the order of their numbers: first to end."""
         with self._explained():
-            parts = [self._rows_of(connection, kind) for connection in self._files.values()]
-            yield from heapq.merge(*parts, key=lambda row: row.seq)
+            for _, pack in self.packs(first, end):
+                for at, stored in enumerate(decode(pack.body), start=pack.first_seq):
+                    if at < first or (end is not None and at >= end):
+                        continue
+                    row = row_of(stored)
+                    if kind is None or row.kind is kind:
+                        yield row
 
-    def _rows_of(self, connection: sqlite3.Connection, kind: Kind | None) -> Iterator[Row]:
-        for seq, found, boot, utc_s, first, last, payload in connection.execute(
-            "SELECT seq, kind, boot_id, utc_s, first_scan_seq, last_scan_seq, payload"
-            " FROM record WHERE ?1 IS NULL OR kind = ?1 ORDER BY seq",
-            (kind,),
-        ):
-            yield Row(Kind(found), boot, utc_s, first, last, payload, seq)
+    def packs(self, first: int = 0, end: int | None = None) -> Iterator[tuple[bytes, month.Pack]]:
+        """Packs with the salt key of their month, in order."""
+        for path in sorted(self._files):
+            connection = self._files[path]
+            salt_key = month.read_meta(connection).salt_key
+            for pack in month.read_packs(connection, first, end):
+                yield salt_key, pack
+
+    def index(self) -> list[tuple[int, int, int]]:
+        """First record, number of records and UTC second of every pack, in order."""
+        with self._explained():
+            return [
+                row for path in sorted(self._files) for row in self._files[path].execute(
+                    "SELECT first_seq, count, utc_s FROM pack ORDER BY first_seq"
+                )
+            ]  # fmt: skip
+
+    def heads(self) -> list[tuple[TreeHead, bytes]]:
+        """All signed heads with the peaks of their trees, in order."""
+        with self._explained():
+            return [
+                each for path in sorted(self._files) for each in
+                month.read_heads(self._files[path])
+            ]  # fmt: skip
 
     def count(self, kind: Kind = Kind.SECOND) -> int:
-        """Rows of one kind."""
+        """Records of one kind."""
+        if kind is not Kind.SECOND:
+            return sum(1 for _ in self.rows(kind))
         with self._explained():
             return sum(
-                connection.execute(
-                    "SELECT count(*) FROM record WHERE kind = ?", (kind,)
-                ).fetchone()[0]
+                connection.execute("SELECT coalesce(sum(seconds), 0) FROM pack").fetchone()[0]
                 for connection in self._files.values()
             )
 
     def gaps(self) -> list[Gap]:
         """Everything the ledger knows it does not have."""
         return [
-            Gap(row.boot_id, row.utc_s, row.first_seq, row.content()["scans"])
+            Gap(row.boot_id, row.utc_s, row.first_seq, row.public["scans"])
             for row in self.rows(Kind.GAP)
         ]
 
@@ -212,30 +250,44 @@ class Ledger:
         """Exact sums over all seconds of all runs."""
         totals = Totals()
         names: dict[int, tuple[list[str], list[str]]] = {}
-        for row in self.rows(Kind.START):
-            content = row.content()
-            names[row.boot_id] = (content["sources"], content["sinks"])
-        for row in self.rows(Kind.SECOND):
-            content = row.content()
-            sources, sinks = names[row.boot_id]
-            for source, sink, energy_mj, carbon_ug in content["cells"]:
-                totals.energy_mj[sources[source], sinks[sink]] += energy_mj
-                totals.carbon_ug[sources[source], sinks[sink]] += carbon_ug
-            totals.seconds += 1
-            totals.scans += content["scans"]
-            totals.gap_scans += content["gap_scans"]
-            totals.balance_error_mj += content["balance_error_mj"]
-            totals.balance_error_ug += content["balance_error_ug"]
+        for row in self.rows():
+            if row.kind is Kind.START:
+                content = row.content()
+                names[row.boot_id] = (content["sources"], content["sinks"])
+            elif row.kind is Kind.SECOND:
+                content = row.content()
+                sources, sinks = names[row.boot_id]
+                for source, sink, energy_mj, carbon_ug in content["cells"]:
+                    totals.energy_mj[sources[source], sinks[sink]] += energy_mj
+                    totals.carbon_ug[sources[source], sinks[sink]] += carbon_ug
+                totals.seconds += 1
+                totals.scans += content["scans"]
+                totals.gap_scans += content["gap_scans"]
+                totals.balance_error_mj += content["balance_error_mj"]
+                totals.balance_error_ug += content["balance_error_ug"]
         return totals
 
     def close(self) -> None:
-        """Close every file and let another writer in."""
+        """Close every file and let another writer in. What was written since is sealed."""
+        if self.signer is not None and self._current is not None and self.last_head is not None:
+            try:
+                with self._explained():
+                    self._seal()
+            except LedgerError:
+                # SQLite would write its log into a file whose seal does not know of it.
+                self._sealer.keep_log()
         for connection in self._files.values():
             connection.close()
         self._files.clear()
+        self._sealer.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _month(self, row: Row) -> Path:
+        """The file a record belongs to; a clock that is set back opens no older month."""
+        path = self.path_of(row.utc_s)
+        return path if self._current is None else max(path, self._current)
 
     def _cursors(self) -> list[Cursor]:
         with self._explained():
@@ -248,18 +300,26 @@ class Ledger:
             ]
 
     def _transact(self, path: Path, rows: Sequence[Row], cursors: Sequence[Cursor]) -> None:
-        connection = self._files.get(path) or self._open(path)
+        if path != self._current:
+            self._begin_month(path, rows[0] if rows else None)
+        connection = self._files[path]
+        stored = [
+            Stored(row.head(self.site, self.tree.size + at), row.parts, b"")
+            for at, row in enumerate(rows)
+        ]
+        runs, leaves = checked_runs(self._salt_key, self.tree.size, stored)
+        tree = self.tree.copy()
+        tree.add(leaves)
         latest = {each.boot_id: each for each in cursors}
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (self.next_seq + place, row.kind, row.boot_id, row.utc_s, row.first_seq,
-                     row.last_seq, row.payload, leaf_hash(row.payload))
-                    for place, row in enumerate(rows)
-                ],
-            )  # fmt: skip
+        with self._transaction(connection):
+            if rows:
+                codec = Codec.DENSE if len(rows) >= DENSE_FROM else Codec.PLAIN
+                seconds = sum(row.kind is Kind.SECOND for row in rows)
+                connection.execute(
+                    "INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?)",
+                    (self.tree.size, len(rows), seconds, rows[0].utc_s, tree.root(),
+                     encode_runs(runs, codec)),
+                )  # fmt: skip
             connection.executemany(
                 "INSERT OR REPLACE INTO cursor VALUES (?, ?, ?, ?, ?)",
                 [
@@ -268,32 +328,116 @@ class Ledger:
                     for each in latest.values()
                 ],
             )  # fmt: skip
-        self.next_seq += len(rows)
+        self.tree = tree
 
-    def _open(self, path: Path) -> sqlite3.Connection:
-        if self.read_only:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        else:
-            connection = sqlite3.connect(path, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION) or (version == 0 and self.read_only):
+    @contextmanager
+    def _transaction(self, connection: Any) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            # A full disk may have ended the transaction already.
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _begin_month(self, path: Path, row: Row | None) -> None:
+        """Sign and seal what was, and open the next file."""
+        if self._current is not None and row is not None:
+            self.sign("month", row.utc_s * SECOND_NS, row.clock)
+            self._files.pop(self._current).close()
+            self._files[self._current] = self._connect(self._current, True)
+        connection = self._connect(path, False)
+        month.prepare(connection)
+        self._sealer.begin(path)
+        salt_key = secrets.token_bytes(SALT_KEY_BYTES)
+        meta = month.Meta(self.site, self.tree.size, salt_key, self.tree.copy(), self.last_head)
+        month.create(connection, meta)
+        sync_directory(self.directory)
+        self._files[path], self._current = connection, path
+        self._salt_key, self._loose = salt_key, self.tree.size
+
+    def _pack(self, connection: Any) -> None:
+        """Join the records since the last head to dense packs of up to an hour."""
+        packs = list(month.read_packs(connection, self._loose))
+        groups: list[list[month.Pack]] = []
+        for pack in packs:
+            if not groups or sum(each.count for each in groups[-1]) + pack.count > PACK_MAX:
+                groups.append([])
+            groups[-1].append(pack)
+        for group in groups:
+            if len(group) == 1:
+                continue
+            stored = [record for pack in group for record in decode(pack.body)]
+            connection.executemany(
+                "DELETE FROM pack WHERE first_seq = ?", [(pack.first_seq,) for pack in group]
+            )
+            connection.execute(
+                "INSERT INTO pack VALUES (?, ?, ?, ?, ?, ?)",
+                (group[0].first_seq, len(stored), sum(pack.seconds for pack in group),
+                 group[0].utc_s, group[-1].root, encode(stored, Codec.DENSE)),
+            )  # fmt: skip
+
+    def _seal(self) -> None:
+        """Seal the file as it will be, then let SQLite write it: in this order, see seal.py."""
+        assert self._current is not None, "sign() found the month open"
+        assert self.signer is not None, "sign() found a signer"
+        assert self.last_head is not None, "sign() has just made it"
+        seal = self._sealer.seal(self._current, self.signer, self.site, self.last_head.hash)
+        self._write_file(seal_path(self._current), seal)
+        # A reader may hold the log open; then it is emptied after the next head.
+        self._files[self._current].execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def _open(self, path: Path) -> None:
+        """Open a month; newest first, which alone is written."""
+        newest = not self._files
+        connection = self._connect(path, self.read_only or not newest)
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {month.BUSY_MS}").fetchone()
+            if month.check_version(connection, path):
+                self._files[path] = connection
+                return
+            # The process that made it died before its first transaction: it holds nothing.
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or not newest:
+                raise sqlite3.DatabaseError(f"{path.name} is not a ledger")
+        except BaseException:
             connection.close()
-            raise LedgerError(
-                where=str(path),
-                problem=f"its schema is version {version}; this edgectl knows {SCHEMA_VERSION}",
-                because="A row written in another form would break the record.",
-                remedy="Use the edgectl that wrote it, or another data directory.",
-            )
-        if version == 0:
-            connection.executescript(
-                f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-                f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-        self._files[path] = connection
-        return connection
+            raise
+        connection.close()
+
+    def _resume(self, path: Path) -> None:
+        """Go on where the newest file stands, after a look at what it says of itself."""
+        connection = self._files[path]
+        month.prepare(connection)
+        self._sealer.begin(path)
+        try:
+            meta = month.read_meta(connection)
+            heads = month.read_heads(connection)
+            if heads:
+                self.last_head, peaks = heads[-1]
+                self.tree = Frontier.from_bytes(self.last_head.size, peaks)
+            else:
+                self.last_head, self.tree = meta.previous, meta.frontier
+            self._loose = self.tree.size
+            self._replay(connection, meta.salt_key)
+        except (HeadError, PackError, ValueError, KeyError) as error:
+            raise sqlite3.DatabaseError(f"{path.name}: {error}") from error
+        self._current, self._salt_key = path, meta.salt_key
+        self.altered += self._sealer.look(path, sealed=bool(heads))
+
+    def _replay(self, connection: Any, salt_key: bytes) -> None:
+        """Add the records since the last head to the tree."""
+        if self.last_head is not None and self.tree.root() != self.last_head.root:
+            raise ValueError(f"head {self.last_head.number} does not fit the tree beside it")
+        for pack in month.read_packs(connection, self.tree.size):
+            if pack.first_seq != self.tree.size:
+                raise ValueError(f"record {self.tree.size} is missing")
+            self.tree.add(leaves_of(salt_key, pack.first_seq, decode(pack.body)))
+            if self.tree.root() != pack.root:
+                raise ValueError(
+                    f"records {pack.first_seq} to {self.tree.size - 1} are not as they were written"
+                )
 
     def _take_lock(self) -> None:
         path = self.directory / f"{self.site}.lock"
@@ -301,6 +445,8 @@ class Ledger:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            os.close(self._lock)
+            self._lock = -1
             raise LedgerError(
                 where=str(path),
                 problem=f"another process writes the ledger of {self.site}",
@@ -313,11 +459,11 @@ class Ledger:
         """Turn what SQLite and the system say into what an engineer can act on."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, PackError, HeadError) as error:
             raise LedgerError(
                 where=str(self.directory),
                 problem=f"the ledger of {self.site}: {error}",
-                because="Seconds stay in shared memory only as long as the journal is deep.",
+                because="Seconds are kept in memory meanwhile, and only so many.",
                 remedy="Free space, repair the file, or choose another --data-dir.",
             ) from error
 

@@ -1,78 +1,136 @@
 """Journal records in, whole seconds out.
 
-Only seconds that are over are written; the scans of the second under way stay in
-memory and, by the cursor, uncovered. Whoever starts again reads them again. So a
-crash at any instant neither loses a scan nor books one twice.
+Only seconds that are over are booked; the scans of the second under way stay in memory and, by the
+cursor, uncovered. Whoever starts again reads them again. So a crash at any instant neither loses a
+scan nor books one twice.
+
+What is booked and cannot be written yet waits in the spool, in order. The spool has a bound; when
+it is full, records stay in the journal, and what the journal then loses is booked as a gap.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from edgectl.image import JournalBatch, SegmentReader
+from edgectl.ledger.clock import ClockState, clock_state
 from edgectl.ledger.payload import (
     SECOND_NS,
     Array,
     Kind,
-    canonical,
-    gap_payload,
-    second_payload,
-    start_payload,
+    Payload,
+    Said,
+    clock_said,
+    gap_said,
+    only_part,
+    second_said,
+    split_of,
+    start_said,
 )
-from edgectl.ledger.store import Cursor, Ledger, Row
+from edgectl.ledger.rows import Cursor, Entry, Row
+from edgectl.ledger.store import Ledger
 
 PENDING_MAX = 20_000  # scans; a clock that stands still must not fill the memory
-
-Entry = tuple[Row, Cursor]
+SPOOL_MAX = 21_600  # records: six hours, some 50 MB
+STEP_NS = 20_000_000  # UTC against the monotonic clock between two scans; slewing is far below
 
 
 class LedgerWriter:
     """Covers one run of the controller."""
 
-    def __init__(self, ledger: Ledger, reader: SegmentReader) -> None:
-        """Go on where the ledger stands for this run.
+    def __init__(
+        self, ledger: Ledger | None, reader: SegmentReader,
+        clock: Callable[[], ClockState] = clock_state,
+    ) -> None:  # fmt: skip
+        """Go on where the ledger stands for this run; without one, at the oldest record there is.
 
-        A run it does not know gets a START row, and each run before it that ended
-        unseen a GAP row. Raises LedgerError where these cannot be written.
+        A run the ledger does not know gets a START record, and each run before it that
+        ended unseen a GAP record. Raises LedgerError where these cannot be written.
         """
         directory = reader.directory
-        self.ledger = ledger
+        self.reader = reader
         self.site = str(directory["site"])
         self.boot_id = reader.boot_id
+        self.tenants = [str(each["id"]) for each in directory.get("tenants") or ()]
         # One meter of the grid, and one each of loads, storages and PV, as MeterRow has them.
         self.meters = 1 + sum(len(directory.get(name, ())) for name in ("loads", "storages", "pvs"))
-        if ledger.cursor(self.boot_id) is None:
-            payload = canonical(start_payload(directory, self.boot_id))
-            row = Row(Kind.START, self.boot_id, self.boot_id // SECOND_NS, 0, -1, payload)
-            ledger.append([*self._unseen_ends(), (row, Cursor(self.boot_id))])
+        self.ledger: Ledger | None = None
+        self.spool: list[Entry] = []
+        self._clock = clock
+        self._split = split_of(directory)
+        self._leap: str | None = None
+        self._last_utc_ns: int | None = None  # of the last scan booked, in this process
         self._pending: Array = np.zeros(0, reader.layout.record)
-        self.rewind()
+        self.cursor = Cursor(self.boot_id, reader.oldest_seq)
+        if ledger is not None:
+            self.join(ledger)
 
     @property
     def next_seq(self) -> int:
         """Journal record to read next; those from the cursor on are pending."""
         return self.cursor.next_seq + len(self._pending)
 
+    @property
+    def full(self) -> bool:
+        """No more is taken before something is written."""
+        return len(self.spool) >= SPOOL_MAX
+
+    def join(self, ledger: Ledger) -> None:
+        """Write what waited in the spool, but for what this ledger has already, and go on.
+
+        Raises LedgerError; what could not be written waits on.
+        """
+        found = ledger.cursor(self.boot_id)
+        opening: list[Entry] = []
+        if found is None:
+            found = Cursor(self.boot_id)
+            opening = [*self._unseen_ends(ledger), (self._named(Kind.START), found)]
+        waiting = self._not_in(found)
+        scans = [row for row, _ in waiting if row.kind in (Kind.SECOND, Kind.GAP)]
+        if not scans or scans[0].first_seq < found.next_seq:
+            # Nothing of ours, or cut at another place: what the journal has is read again.
+            waiting, self._pending, self.cursor = [], self._pending[:0], found
+        elif scans[0].first_seq > found.next_seq:
+            self._book_gap(opening, found, scans[0].first_seq, None)
+        self.ledger = ledger
+        self.spool = [*opening, *waiting]
+        self.flush()
+
+    def leave(self) -> None:
+        """The ledger is gone; what is booked from here on waits in the spool."""
+        self.ledger = None
+
     def rewind(self) -> None:
         """Forget what is pending and ask the ledger where it stands."""
-        self._pending = self._pending[:0]
+        assert self.ledger is not None, "there is a ledger to ask"
+        self._pending, self.spool = self._pending[:0], []
         self.cursor = self.ledger.cursor(self.boot_id) or Cursor(self.boot_id)
+        self._last_utc_ns = None
+
+    def flush(self) -> None:
+        """Write the spool. Raises LedgerError; what was not written waits on."""
+        while self.ledger is not None and self.spool:
+            del self.spool[: self.ledger.append_some(self.spool)]
 
     def add(self, batch: JournalBatch) -> int:
-        """Take the next records; write every second that is over.
+        """Take the next records; book and write every second that is over.
 
         batch   read from next_seq on
 
-        Returns the SECOND rows written. Raises LedgerError; then rewind.
+        Returns the SECOND records booked. Raises LedgerError; then they wait in the spool.
         """
         if not len(batch.records):
             return 0
         entries: list[Entry] = []
         pending, cursor = self._pending, self.cursor
+        clock = self._clock()
         if batch.lost:
-            cursor = self._book(entries, cursor, pending)
-            cursor = self._book_gap(entries, cursor, batch)
+            cursor = self._book(entries, cursor, pending, clock)
+            cursor = self._book_gap(
+                entries, cursor, batch.first_seq, int(batch.records["head"]["utc_ns"][0])
+            )
             pending = pending[:0]
         records = np.concatenate((pending, batch.records))
         seconds = records["head"]["utc_ns"] // SECOND_NS
@@ -80,64 +138,137 @@ class LedgerWriter:
         if len(records) - cuts[-1] > PENDING_MAX:
             cuts.append(len(records))
         for low, high in pairwise(cuts):
-            cursor = self._book(entries, cursor, records[low:high])
-        self.ledger.append(entries)
+            cursor = self._book(entries, cursor, records[low:high], clock)
+        self.spool += entries
         self._pending, self.cursor = records[cuts[-1] :], cursor
+        self.flush()
         return sum(row.kind is Kind.SECOND for row, _ in entries)
 
     def finish(self) -> int:
         """The run is over and read to its end: write its last, shorter second.
 
-        Returns the SECOND rows written. Raises LedgerError; then rewind.
+        Returns the SECOND records written. Raises LedgerError; then call it again.
         """
         if self.cursor.ended:
             return 0
         entries: list[Entry] = []
-        cursor = self._book(entries, self.cursor, self._pending)
-        self.ledger.append(entries)
-        self._pending, self.cursor = self._pending[:0], replace(cursor, ended=True)
-        self.ledger.mark(self.cursor)
-        return len(entries)
+        cursor = self._book(entries, self.cursor, self._pending, self._clock())
+        self.spool += entries
+        self._pending, self.cursor = self._pending[:0], cursor
+        self.flush()
+        if self.ledger is not None:
+            self.ledger.mark(replace(cursor, ended=True))
+            self.cursor = replace(cursor, ended=True)
+        return sum(row.kind is Kind.SECOND for row, _ in entries)
 
-    def _book(self, entries: list[Entry], cursor: Cursor, records: Array) -> Cursor:
-        """A SECOND row of these scans; none where there are none."""
+    def book_names(self) -> None:
+        """A NAMES record: from here on, the records can be read without those before."""
+        self.spool.append((self._named(Kind.NAMES), self.cursor))
+
+    def book_counter(self, tenant: str, count: Payload) -> bool:
+        """A count of a tenant's compute; False where the site has no such tenant.
+
+        count   name, value, unit, source and utc_ns
+        """
+        if tenant not in self.tenants or self.full:
+            return False
+        part, clock = 1 + self.tenants.index(tenant), self._clock()
+        parts = only_part(part, self._split.parts, {"tenant": tenant, **count})
+        self.spool.append((self._row(Kind.COUNTER, clock, Said({}, parts)), self.cursor))
+        return True
+
+    def _row(self, kind: Kind, clock: ClockState, said: Said) -> Row:
+        """A record that covers no scan."""
+        at, utc_ns = self.cursor.next_seq, self.cursor.last_utc_ns or self.boot_id
+        return Row(
+            kind, self.boot_id, utc_ns // SECOND_NS, at, at - 1, said.public, said.parts,
+            clock.quality,
+        )  # fmt: skip
+
+    def _named(self, kind: Kind) -> Row:
+        said, clock = start_said(self.reader.directory, self.boot_id), self._clock()
+        if kind is Kind.START:
+            return Row(
+                kind, self.boot_id, self.boot_id // SECOND_NS, 0, -1, said.public, said.parts,
+                clock.quality,
+            )  # fmt: skip
+        return self._row(kind, clock, said)
+
+    def _not_in(self, found: Cursor) -> list[Entry]:
+        """What of the spool a ledger with this cursor does not have."""
+        for at, (_, reached) in enumerate(self.spool):
+            if reached is not None and reached.next_seq > found.next_seq:
+                return self.spool[at:]
+        return []
+
+    def _book(
+        self, entries: list[Entry], cursor: Cursor, records: Array, clock: ClockState
+    ) -> Cursor:
+        """A SECOND record of these scans; none where there are none."""
         if not len(records):
             return cursor
         head = records["head"]
-        payload = second_payload(self.site, self.boot_id, self.meters, records, cursor.last_period)
+        self._book_clock(entries, cursor, records, clock)
+        said = second_said(self._split, self.meters, records, cursor.last_period)
         first, last = int(head["seq"][0]), int(head["seq"][-1])
         utc_s = int(head["utc_ns"][0]) // SECOND_NS
         reached = Cursor(self.boot_id, last + 1, int(head["period"][-1]), int(head["utc_ns"][-1]))
-        row = Row(Kind.SECOND, self.boot_id, utc_s, first, last, canonical(payload))
+        row = Row(
+            Kind.SECOND, self.boot_id, utc_s, first, last, said.public, said.parts, clock.quality
+        )
         entries.append((row, reached))
         return reached
 
-    def _book_gap(self, entries: list[Entry], cursor: Cursor, batch: JournalBatch) -> Cursor:
-        """A GAP row of the scans that were overwritten before this batch."""
-        after_ns = int(batch.records["head"]["utc_ns"][0])
-        first = batch.first_seq - batch.lost
-        payload = gap_payload(
-            self.site, self.boot_id, first, batch.lost, cursor.last_utc_ns, after_ns
-        )
-        reached = replace(cursor, next_seq=batch.first_seq)
+    def _book_clock(
+        self, entries: list[Entry], cursor: Cursor, records: Array, clock: ClockState
+    ) -> None:
+        """CLOCK records where UTC moved otherwise than monotonic time, or a leap second nears."""
+        utc_ns, dt_ns = records["head"]["utc_ns"], records["head"]["dt_ns"]
+        before = self._last_utc_ns
+        then = np.concatenate(([utc_ns[0] - dt_ns[0] if before is None else before], utc_ns[:-1]))
+        steps = utc_ns - then - dt_ns
+        found = [
+            clock_said("step", int(steps[at]), int(then[at]), int(utc_ns[at]))
+            for at in np.flatnonzero(np.abs(steps) > STEP_NS).tolist()
+        ]
+        if clock.leap != self._leap:
+            self._leap = clock.leap
+            found.append(clock_said(f"leap second {clock.leap or 'over'}", None, None,
+                                    int(utc_ns[0])))  # fmt: skip
+        self._last_utc_ns = int(utc_ns[-1])
+        first = int(records["head"]["seq"][0])
+        for said in found:
+            row = Row(
+                Kind.CLOCK, self.boot_id, said.public["after_ns"] // SECOND_NS, first, first - 1,
+                said.public, said.parts, clock.quality,
+            )  # fmt: skip
+            entries.append((row, cursor))
+
+    def _book_gap(
+        self, entries: list[Entry], cursor: Cursor, next_seq: int, after_ns: int | None
+    ) -> Cursor:
+        """A GAP record of the scans from the cursor to next_seq, which are lost."""
+        first = cursor.next_seq
+        said = gap_said(next_seq - first, cursor.last_utc_ns, after_ns)
+        utc_s = (after_ns or cursor.last_utc_ns or self.boot_id) // SECOND_NS
+        reached = replace(cursor, next_seq=next_seq)
         row = Row(
-            Kind.GAP, self.boot_id, after_ns // SECOND_NS, first, batch.first_seq - 1,
-            canonical(payload),
+            Kind.GAP, self.boot_id, utc_s, first, next_seq - 1, said.public,
+            clock=self._clock().quality,
         )  # fmt: skip
         entries.append((row, reached))
+        self._last_utc_ns = None
         return reached
 
-    def _unseen_ends(self) -> list[Entry]:
-        """GAP rows for runs that ended while nobody read; how many scans is not known."""
-        entries = []
-        for cursor in self.ledger.unfinished(self.boot_id):
-            payload = gap_payload(
-                self.site, cursor.boot_id, cursor.next_seq, None, cursor.last_utc_ns, None
-            )
+    def _unseen_ends(self, ledger: Ledger) -> list[Entry]:
+        """GAP records for runs that ended while nobody read; how many scans is not known."""
+        entries: list[Entry] = []
+        for cursor in ledger.unfinished(self.boot_id):
+            said = gap_said(None, cursor.last_utc_ns, None)
             utc_s = (cursor.last_utc_ns or cursor.boot_id) // SECOND_NS
             row = Row(
-                Kind.GAP, cursor.boot_id, utc_s, cursor.next_seq, cursor.next_seq - 1,
-                canonical(payload),
+                Kind.GAP, cursor.boot_id, utc_s, cursor.next_seq, cursor.next_seq - 1, said.public,
+                clock=self._clock().quality,
             )  # fmt: skip
             entries.append((row, replace(cursor, ended=True)))
         return entries

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,8 @@ class Publisher:
         self._lock = threading.RLock()  # paho may call back inside publish
         self._connected = False
         self._birth: bytes | None = None
+        self._head: bytes | None = None
+        self._on_counter: Callable[[str, bytes], None] | None = None
         self._reported = False  # that the broker is away
         self._closed_early = 0
         self._switch = False
@@ -137,6 +140,17 @@ class Publisher:
         client = self._client
         if client is not None and self._connected:
             client.publish(self.topics.birth, payload, 1, retain=True)
+
+    def set_head(self, payload: bytes) -> None:
+        """Publish the newest signed head of the ledger, retained, now and at every connection."""
+        self._head = payload
+        client = self._client
+        if client is not None and self._connected:
+            client.publish(self.topics.ledger, payload, 1, retain=True)
+
+    def on_counter(self, take: Callable[[str, bytes], None]) -> None:
+        """Hand over topic and payload of each count of compute; called in paho's thread."""
+        self._on_counter = take
 
     def publish_state(self, payload: bytes) -> bool:
         """Publish the retained state; False where it was dropped."""
@@ -283,6 +297,10 @@ class Publisher:
             client.publish(self.topics.status, self._status(online=True), 1, retain=True)
             if self._birth is not None:
                 client.publish(self.topics.birth, self._birth, 1, retain=True)
+            if self._head is not None:
+                client.publish(self.topics.ledger, self._head, 1, retain=True)
+            if self._on_counter is not None:
+                client.subscribe(self.topics.counters, 1)
             emit(self._log, "mqtt.connected", host=self.host, port=self.port,
                  protocol=PROTOCOL_NAMES[self.protocol], topics=self.topics.state)  # fmt: skip
             if self.protocol != V5:
@@ -317,6 +335,10 @@ class Publisher:
             self._say_away("mqtt.disconnected", reason=str(reason))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        if message.topic != self._topic:
+            if self._on_counter is not None:
+                self._on_counter(message.topic, bytes(message.payload))
+            return
         if len(self._inbox) == INBOX_MAX:
             self.dropped += 1  # the oldest makes room: the newest is what a person waits for
         self._inbox.append(Received(bytes(message.payload), bool(message.retain)))

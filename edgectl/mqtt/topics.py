@@ -63,3 +63,13 @@ class Topics:
     def status(self) -> str:
         """Retained JSON: online or not; the last will."""
         return self._topic("status")
+
+    @property
+    def ledger(self) -> str:
+        """Retained JSON, QoS 1: the newest signed head of the ledger."""
+        return self._topic("ledger")
+
+    @property
+    def counters(self) -> str:
+        """What is subscribed: counts of compute, from whoever runs it."""
+        return f"edgectl/{self.site}/counter/+/+"

@@ -19,10 +19,12 @@ from edgectl.errors import SegmentError
 from edgectl.events import emit
 from edgectl.image import SegmentReader, attach, segment_path
 from edgectl.image.reader import JOURNAL_BATCH, read_head
+from edgectl.ledger.heads import TreeHead
 from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.alarm_feed import AlarmFeed
 from edgectl.services.alarm_mqtt import AlarmMqtt
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
+from edgectl.services.counter_feed import CounterFeed
 from edgectl.services.health import HealthPoster
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
@@ -62,11 +64,13 @@ class Services:
         """Nothing is opened or contacted before run()."""
         self.settings = settings
         self._log = log or structlog.get_logger()
-        self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
+        self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log, self._publish_head)
+        self._counters = CounterFeed(self._log)
         self._heartbeat = HealthPoster(settings.site)
         self._alarms = AlarmFeed(settings.site, settings.data_dir, self._log)
         self._publisher: Publisher | None = None
         self._alarm_mqtt: AlarmMqtt | None = None
+        self._head: bytes | None = None  # the newest signed head, as it is published
         self._carbon = (
             CarbonPoster(
                 FileFeed(settings.carbon_feed), settings.site, self._log, settings.carbon_ttl_s
@@ -107,6 +111,8 @@ class Services:
         assert run is not None, "attached above"
         # Looked at before reading: what a dead controller wrote last is then in the journal.
         over = not run.reader.alive()
+        for count in self._counters.take():
+            self._ledger.count(count)
         caught_up = self._ledger.pump()
         self._alarms.pump(self._health(run, over=over))
         self._pump_alarms()
@@ -180,8 +186,16 @@ class Services:
             port = self.settings.mqtt_port or int(of_site.get("port", 1883))
             self._publisher = Publisher(Topics(self.settings.site, node), host, port, self._log)
             self._alarm_mqtt = AlarmMqtt(self._alarms, self._publisher, self._log)
+            self._publisher.on_counter(self._counters.on_message)
+            if self._head is not None:
+                self._publisher.set_head(self._head)
             self._publisher.start()
         return self._publisher
+
+    def _publish_head(self, head: TreeHead) -> None:
+        self._head = head.document()
+        if self._publisher is not None:
+            self._publisher.set_head(self._head)
 
     def _health(self, run: _Run, *, over: bool) -> Health:
         """What the services know that no record holds."""

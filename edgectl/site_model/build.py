@@ -13,6 +13,7 @@ from edgectl.site_model.model import (
     GridCode,
     Heartbeat,
     Interlock,
+    LedgerPolicy,
     Line,
     Load,
     Monitor,
@@ -20,6 +21,7 @@ from edgectl.site_model.model import (
     Pv,
     Scan,
     Site,
+    Tenant,
 )
 from edgectl.site_model.schema import BatteryEntry, LineEntry, SiteFile
 
@@ -80,6 +82,21 @@ def build_site(
         interlocks=interlocks,
         mqtt=Mqtt(**file.mqtt.model_dump()),
         grid_code=_grid_code(file),
+        ledger=_ledger(path, file),
+        tenants=tuple(Tenant(each.id, each.name, tuple(each.loads)) for each in file.tenant),
+    )
+
+
+def _ledger(path: Path, file: SiteFile) -> LedgerPolicy:
+    """Paths in a site file start from where it lies; URLs stay as they are."""
+    said = file.ledger
+    return LedgerPolicy(
+        (path.parent / said.signing_key).absolute() if said.signing_key else None,
+        tuple(
+            each if "://" in each else str((path.parent / each).absolute())
+            for each in said.witnesses
+        ),
+        said.head_interval_s,
     )
 
 

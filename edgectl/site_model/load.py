@@ -17,13 +17,14 @@ from edgectl.site_model.build import build_site
 from edgectl.site_model.check import check_site
 from edgectl.site_model.check_bus import check_schedule
 from edgectl.site_model.check_interlocks import check_interlocks
+from edgectl.site_model.check_tenants import check_tenants
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import Site
 from edgectl.site_model.monitors import check_monitors, monitor_unit
 from edgectl.site_model.schema import SiteFile
 from edgectl.site_model.tags import MONITOR_VALUE
 
-ARRAYS = ("device", "load", "pv", "battery", "monitor", "heartbeat", "interlock")
+ARRAYS = ("device", "load", "pv", "battery", "monitor", "heartbeat", "interlock", "tenant")
 
 
 def sites_root() -> Traversable:
@@ -94,6 +95,7 @@ def parse_site(path: Path, content: bytes) -> Site:
         if unit := monitor_unit(entry, context.points):
             context.points[f"{entry.id}.{MONITOR_VALUE}"] = unit
     check_site(context)
+    check_tenants(context)
     monitors = check_monitors(context)
     interlocks = check_interlocks(context)
     if report.problems or refused:

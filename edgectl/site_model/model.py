@@ -254,6 +254,24 @@ class Mqtt:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerPolicy:
+    """Who signs the ledger and who keeps its heads. key: None for one beside the ledger."""
+
+    key: Path | None = None
+    witnesses: tuple[str, ...] = ()
+    interval_s: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Somebody whose loads are booked apart."""
+
+    id: str
+    name: str
+    loads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A whole site. devices are in bus order: those that share a link together.
 
@@ -287,6 +305,8 @@ class Site:
     interlocks: tuple[Interlock, ...]
     mqtt: Mqtt
     grid_code: GridCode | None
+    ledger: LedgerPolicy = LedgerPolicy()
+    tenants: tuple[Tenant, ...] = ()
 
     @property
     def links(self) -> dict[str, tuple[Device, ...]]:

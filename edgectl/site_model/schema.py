@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
 from edgectl.site_model.schema_interlock import InterlockEntry
+from edgectl.site_model.schema_ledger import LedgerSection, TenantEntry
 from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
 from edgectl.site_model.schema_types import (
     Delay,
@@ -453,3 +454,7 @@ class SiteFile(Section):
         min_length=1, description="A controller without interlocks is not run."
     )
     mqtt: MqttSection = Field(default_factory=MqttSection, description="Where services publish.")
+    ledger: LedgerSection = Field(
+        default_factory=LedgerSection, description="Who signs the ledger, and who keeps it."
+    )
+    tenant: list[TenantEntry] = Field(default=[], description="Whose loads are booked apart.")

@@ -21,17 +21,7 @@ def directory_of(
     ]
     batteries = [each.id for each in site.batteries]
     return {
-        "site": site.id,
-        "site_name": site.name,
-        "site_sha256": site.sha256,
-        "zone": site.zone,
-        "carbon_basis": site.carbon.basis,
-        "period_ns": site.scan.period_ns,
-        "journal_minutes": site.journal_minutes,
-        "import_cap_w": site.grid.import_cap_w,
-        "import_guard_w": site.grid.import_guard_w,
-        "export_max_w": site.grid.export_max_w,
-        "mqtt": {"host": site.mqtt.host, "port": site.mqtt.port, "node": site.mqtt.node},
+        **_site(site),
         "points": points,
         "outputs": list(output_index),
         "devices": _devices(site),
@@ -63,6 +53,31 @@ def directory_of(
         "sources": ["grid", "pv", "unmetered", *batteries],
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
+    }
+
+
+def _site(site: Site) -> dict[str, Any]:
+    """What the site says of itself as a whole."""
+    return {
+        "site": site.id,
+        "site_name": site.name,
+        "site_sha256": site.sha256,
+        "zone": site.zone,
+        "carbon_basis": site.carbon.basis,
+        "period_ns": site.scan.period_ns,
+        "journal_minutes": site.journal_minutes,
+        "import_cap_w": site.grid.import_cap_w,
+        "import_guard_w": site.grid.import_guard_w,
+        "export_max_w": site.grid.export_max_w,
+        "mqtt": {"host": site.mqtt.host, "port": site.mqtt.port, "node": site.mqtt.node},
+        "ledger": {
+            "key": str(site.ledger.key) if site.ledger.key else None,
+            "witnesses": list(site.ledger.witnesses),
+            "interval_s": site.ledger.interval_s,
+        },
+        "tenants": [
+            {"id": each.id, "name": each.name, "loads": list(each.loads)} for each in site.tenants
+        ],
     }
 
 

@@ -70,7 +70,9 @@ def test_services_wait_for_a_controller_and_say_so_once(services: Services) -> N
     fake = start_controller()
     fake.run(25)
     drain(services)
-    assert log_of(services).names[1:] == ["segment.attached", "ledger.opened"]
+    assert log_of(services).names[1:] == [
+        "segment.attached", "ledger.key_made", "ledger.opened", "ledger.head_signed"
+    ]  # fmt: skip
     fake.segment.close()
 
 

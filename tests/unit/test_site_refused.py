@@ -189,6 +189,20 @@ CASES = {
     "no default for bad quality": ('priority = "critical"\non_bad_quality = "trip"\n',
                                    'priority = "critical"\n', '[[interlock]]\nid = "IL-ESTOP"',
                                    "on_bad_quality is missing"),
+    "tenant without its load": (
+        '[[load]]\nid = "IT-A"', '[[tenant]]\nid = "a"\nname = "A"\nloads = ["IT-B"]\n\n'
+        '[[load]]\nid = "IT-A"', 'loads = ["IT-B"]', "tenant a has load IT-B, which the site does",
+    ),
+    "load of two tenants": (
+        '[[load]]\nid = "IT-A"', '[[tenant]]\nid = "a"\nname = "A"\nloads = ["IT-A"]\n'
+        '[[tenant]]\nid = "b"\nname = "B"\nloads = ["IT-A", ]\n\n[[load]]\nid = "IT-A"',
+        'loads = ["IT-A", ]', "load IT-A is a's and b's",
+    ),
+    "two tenants of one id": (
+        '[[load]]\nid = "IT-A"', '[[tenant]]\nid = "a"\nname = "A"\nloads = ["IT-A"]\n'
+        '[[tenant]]\nid = "a" # again\nname = "B"\nloads = ["IT-A"]\n\n[[load]]\nid = "IT-A"',
+        'id = "a" # again', "a second tenant a",
+    ),
     "unknown device": ("GRID-01.active_power", "GRID-02.active_power", "GRID-02",
                        "unknown device GRID-02 in GRID-02.active_power"),
     "unknown point": ("MTR-01.active_power", "MTR-01.active_pover", "active_pover",

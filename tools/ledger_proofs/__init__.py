@@ -1,0 +1,1 @@
+"""Attacks and crashes: what the ledger claims of itself, tried."""

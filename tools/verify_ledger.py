@@ -1,0 +1,690 @@
+#!/usr/bin/env python3
+"""Verify a ledger of edgectl, or a tenant's receipt, with nothing of edgectl.
+
+  verify_ledger.py LEDGER --key KEY [--head HEAD]     a data directory, or one SITE-YYYY-MM.sqlite
+  verify_ledger.py receipt FILE --key KEY             what `edgectl receipt` wrote
+
+KEY is a public key: PEM, or 64 hex digits. HEAD is a signed head that you kept from elsewhere.
+Needs Python 3.11 and the package `cryptography`. Written from docs/ledger.md, not from edgectl.
+Exit status: 0 good; 1 bad, and the first bad record is named; 2 could not be read.
+"""
+
+import argparse
+import base64
+import gzip
+import hashlib
+import json
+import sqlite3
+import struct
+import sys
+import zlib
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+PAGE = 4096
+MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
+UNPACKED_MAX = 64 << 20
+TABLES = sorted((
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE pack (first_seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, seconds INTEGER "
+    "NOT NULL, utc_s INTEGER NOT NULL, root BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+    "CREATE TABLE head (number INTEGER PRIMARY KEY, body BLOB NOT NULL, signature BLOB NOT NULL, "
+    "frontier BLOB NOT NULL) STRICT",
+    "CREATE TABLE cursor (boot_id INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, "
+    "last_period INTEGER, last_utc_ns INTEGER, ended INTEGER NOT NULL) STRICT",
+))  # fmt: skip
+
+
+class BadError(Exception):
+    """What is wrong, and with which record."""
+
+    def __init__(self, what: str, seq: int | None = None, utc_s: int | None = None) -> None:
+        record = "" if seq is None else f"record {seq}"
+        if record and utc_s:
+            record += f", {datetime.fromtimestamp(utc_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__(": ".join(filter(None, (record, what))))
+
+
+class UnreadableError(Exception):
+    """Nothing here that could be verified."""
+
+
+def sha(*parts: bytes) -> bytes:
+    """SHA-256 of the parts, one after the other."""
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+# ---- the tree of RFC 6962, as a stack of whole subtrees
+
+
+class Tree:
+    """Leaves in, root out; `stack` holds (level, hash) of whole subtrees from the left."""
+
+    def __init__(self, size: int = 0, peaks: bytes = b"") -> None:
+        levels = [bit for bit in range(size.bit_length() - 1, -1, -1) if size >> bit & 1]
+        if len(peaks) != 32 * len(levels):
+            raise BadError(f"{len(peaks)} bytes are not the peaks of a tree of {size}")
+        self.size = size
+        self.stack = [(level, peaks[32 * at : 32 * at + 32]) for at, level in enumerate(levels)]
+
+    def add(self, digest: bytes, level: int = 0) -> None:
+        self.size += 1 << level
+        while self.stack and self.stack[-1][0] == level:
+            digest = sha(b"\1", self.stack.pop()[1], digest)
+            level += 1
+        self.stack.append((level, digest))
+
+    def root(self) -> bytes:
+        if not self.stack:
+            return sha(b"")
+        digest = self.stack[-1][1]
+        for _, left in reversed(self.stack[:-1]):
+            digest = sha(b"\1", left, digest)
+        return digest
+
+
+# ---- signatures and heads
+
+
+def signed(key: bytes, signature: bytes, content: bytes) -> bool:
+    """Whether it is this key's signature over this content."""
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, content)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def read_key(path: Path) -> bytes:
+    """The 32 bytes of a public key's file."""
+    content = path.read_bytes()
+    if len(content.strip()) == 64:
+        return bytes.fromhex(content.strip().decode())
+    key = load_pem_public_key(content)
+    if not isinstance(key, Ed25519PublicKey):
+        raise UnreadableError(f"{path}: not an Ed25519 public key")
+    return key.public_bytes_raw()
+
+
+class Head:
+    """A signed head: what it says, and the hash by which the next one names it."""
+
+    def __init__(self, body: bytes, signature: bytes) -> None:
+        try:
+            said = json.loads(body)
+            self.number, self.site, self.size = said["number"], said["site"], said["size"]
+            self.root, self.key = bytes.fromhex(said["root"]), bytes.fromhex(said["key"])
+            self.next_key = bytes.fromhex(said["next_key"]) if said["next_key"] else None
+            self.previous = bytes.fromhex(said["previous"]) if said["previous"] else None
+            self.utc_s = said["utc_ns"] // 10**9
+            known = said["format"] == "edgectl.head/1"
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadError(f"a signed head cannot be read: {error}") from error
+        self.hash = sha(body, signature)
+        if not known or not signed(self.key, signature, b"edgectl.head/1\n" + body):
+            raise BadError(f"the signature of head {self.number} does not fit its bytes", self.size)
+
+    @classmethod
+    def published(cls, document: dict[str, Any]) -> "Head":
+        try:
+            return cls(document["head"].encode(), bytes.fromhex(document["signature"]))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise BadError(f"it is no published head: {error}") from error
+
+    def follows(self, before: "Head | None") -> None:
+        if before is None:
+            if self.number or self.previous:
+                raise BadError(f"head {self.number} has none before it", 0)
+            return
+        if (self.number, self.previous) != (before.number + 1, before.hash):
+            raise BadError(f"head {self.number} does not follow head {before.number}", before.size)
+        if self.key != (before.next_key or before.key) or self.size < before.size:
+            raise BadError(f"head {self.number} is signed by a key that nobody named", before.size)
+
+
+# ---- one month's file: its pages, its log
+
+
+def log_pages(path: Path) -> tuple[dict[int, int], int, int]:
+    """Pages in the write-ahead log, pages of the file after it, and bytes that say nothing."""
+    wal = path.with_name(path.name + "-wal")
+    content = wal.read_bytes() if wal.exists() else b""
+    nothing: tuple[dict[int, int], int, int] = ({}, 0, len(content))
+    if len(content) < 32:
+        return nothing
+    magic, version, page, _, *salts, s0, s1 = struct.unpack(">8I", content[:32])
+    order = ">" if magic & 1 else "<"
+    if magic | 1 != 0x377F0683 or version != 3_007_000 or page != PAGE:
+        return nothing
+    sums = checksum(content[:24], (0, 0), order)
+    if sums != (s0, s1):
+        return nothing
+    found: dict[int, int] = {}
+    fresh: dict[int, int] = {}
+    pages, end, at = 0, 32, 32
+    while at + 24 + PAGE <= len(content):
+        number, commit, *own, s0, s1 = struct.unpack(">6I", content[at : at + 24])
+        sums = checksum(content[at : at + 8], sums, order)
+        sums = checksum(content[at + 24 : at + 24 + PAGE], sums, order)
+        if own != salts or sums != (s0, s1):
+            break
+        fresh[number] = at + 24
+        at += 24 + PAGE
+        if commit:
+            found, fresh, pages, end = found | fresh, {}, commit, at
+    return (found, pages, len(content) - end) if pages else nothing
+
+
+def checksum(content: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
+    """SQLite's running checksum of a log: file format, section 4.2."""
+    words = struct.unpack(f"{order}{len(content) // 4}I", content)
+    s0, s1 = sums
+    for x, y in zip(words[::2], words[1::2], strict=True):
+        s0 = (s0 + x + s1) & 0xFFFFFFFF
+        s1 = (s1 + y + s0) & 0xFFFFFFFF
+    return s0, s1
+
+
+def check_pages(path: Path, keys: list[bytes], last_heads: list[bytes], live: bool) -> None:
+    """Every page is as it was sealed, or stands in the log."""
+    logged, pages, loose = log_pages(path)
+    if loose and not live:
+        raise BadError(f"{path.name}-wal: {loose} bytes are no whole transaction")
+    seal = path.with_suffix(".seal")
+    digests = b""
+    if seal.exists():
+        body, _, rest = seal.read_bytes().partition(b"\n")
+        try:
+            said = json.loads(body)
+            key, digests = bytes.fromhex(said["key"]), rest[64:]
+            fits = signed(key, rest[:64], b"edgectl.seal/1\n" + body)
+            fits &= sha(digests).hex() == said["digests"] and len(digests) == 16 * said["pages"]
+            fits &= said["file"] == path.name and key in keys
+            fits &= bytes.fromhex(said["head"]) in last_heads
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadError(f"{seal.name} cannot be read: {error}") from error
+        if not fits:
+            raise BadError(f"{seal.name} is not the seal that was made with the last head")
+    elif last_heads and 1 not in logged:  # before its first seal a file is all in its log
+        raise BadError(f"{seal.name} is missing")
+    number = 0
+    with path.open("rb") as file:
+        while page := file.read(PAGE):
+            number += 1
+            if number not in logged and sha(page)[:16] != digests[16 * number - 16 : 16 * number]:
+                raise BadError(f"{path.name}: page {number} is not as it was sealed")
+    missing = [
+        each for each in range(number + 1, max(len(digests) // 16, pages) + 1) if each not in logged
+    ]
+    if missing:
+        raise BadError(f"{path.name}: page {missing[0]} is missing")
+
+
+# ---- records
+
+
+def unpack(content: bytes, at: int = 0) -> tuple[Any, int]:
+    """One msgpack value and where it ends: the few forms that a record has."""
+    code = content[at]
+    at += 1
+    if code < 0x80 or code >= 0xE0:
+        return (code if code < 0x80 else code - 256), at
+    if code in SCALARS:
+        form = SCALARS[code]
+        end = at + struct.calcsize(form)
+        return struct.unpack(form, content[at:end])[0], end
+    if code in (0xC0, 0xC2, 0xC3):
+        return {0xC0: None, 0xC2: False, 0xC3: True}[code], at
+    if code in LENGTHS:
+        form, kind = LENGTHS[code]
+        end = at + struct.calcsize(form)
+        (length,), at = struct.unpack(form, content[at:end]), end
+    else:
+        kind = "map" if code < 0x90 else "list" if code < 0xA0 else "text"
+        length = code & (0x1F if kind == "text" else 0x0F)
+    if kind in ("text", "bytes"):
+        if at + length > len(content):
+            raise ValueError("a text ends after its record")
+        raw = content[at : at + length]
+        return (raw.decode() if kind == "text" else raw), at + length
+    items = []
+    for _ in range(length * (2 if kind == "map" else 1)):
+        item, at = unpack(content, at)
+        items.append(item)
+    return (dict(zip(items[::2], items[1::2], strict=True)) if kind == "map" else items), at
+
+
+SCALARS = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q",
+           0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}  # fmt: skip
+LENGTHS = {0xC4: (">B", "bytes"), 0xC5: (">H", "bytes"), 0xC6: (">I", "bytes"),
+           0xD9: (">B", "text"), 0xDA: (">H", "text"), 0xDB: (">I", "text"),
+           0xDC: (">H", "list"), 0xDD: (">I", "list"),
+           0xDE: (">H", "map"), 0xDF: (">I", "map")}  # fmt: skip
+
+
+def said_by(content: bytes) -> dict[str, Any]:
+    """A map that fills its bytes. Raises BadError."""
+    try:
+        value, end = unpack(content)
+    except (IndexError, ValueError, struct.error, RecursionError) as error:
+        raise BadError(f"its content cannot be read: {error}") from error
+    if end != len(content) or not isinstance(value, dict):
+        raise BadError("its content is not one map")
+    return value
+
+
+def rows_of(columns: bytes, count: int, width: int) -> bytes:
+    """Byte columns, each row combined by XOR with the one before, back into rows.
+
+    The prefix XOR of n rows is log2(n) shifts of one large integer.
+    """
+    table = bytearray(count * width)
+    for column in range(width):
+        table[column::width] = columns[column * count : (column + 1) * count]
+    mixed, step, bits = int.from_bytes(table, "little"), 1, 8 * count * width
+    while step < count:
+        mixed ^= (mixed << (8 * width * step)) & ((1 << bits) - 1)
+        step *= 2
+    return mixed.to_bytes(count * width, "little")
+
+
+def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
+    """Head, parts and check of each record of a pack."""
+    content = body[1:]
+    if body[:1] == b"\1":
+        inflater = zlib.decompressobj()
+        content = inflater.decompress(content, UNPACKED_MAX)
+        if not inflater.eof or inflater.unused_data or inflater.unconsumed_tail:
+            raise ValueError("a pack is cut off")
+    elif body[:1] != b"\0":
+        raise ValueError("a pack of an unknown form")
+    found, at = [], 0
+    while at < len(content):
+        count, parts = struct.unpack_from(">IH", content, at)
+        shape = struct.unpack_from(f">{parts + 1}I", content, at + 6)
+        at += 10 + 4 * parts
+        width = sum(shape)
+        checks, at = content[at : at + 4 * count], at + 4 * count
+        rows, at = content[at : at + count * width], at + count * width
+        if not count or at > len(content):
+            raise ValueError("a run is cut off")
+        if body[0]:
+            rows = rows_of(rows, count, width)
+        for row in range(count):
+            low, fields = row * width, []
+            for length in shape:
+                fields.append(rows[low : low + length])
+                low += length
+            found.append((fields[0], fields[1:], checks[4 * row : 4 * row + 4]))
+    return found
+
+
+def salt_of(key: bytes, seq: int, part: int) -> bytes:
+    """Salt of one part of one record."""
+    block = hashlib.shake_128(key + struct.pack(">QH", seq // 64, part)).digest(1024)
+    return block[16 * (seq % 64) : 16 * (seq % 64) + 16]
+
+
+def leaf_of(key: bytes, seq: int, head: bytes, parts: list[bytes]) -> bytes:
+    """Leaf hash of one record."""
+    return sha(b"\0", head, *(
+        sha(b"\2", salt_of(key, seq, at), part) for at, part in enumerate(parts)
+    ))  # fmt: skip
+
+
+class LedgerCheck:
+    """A walk through a ledger's files, in order."""
+
+    def __init__(self, key: bytes, pinned: list[Head]) -> None:
+        self.key, self.pinned = key, pinned
+        self.tree, self.head = Tree(), None  # type: tuple[Tree, Head | None]
+        self.heads: list[Head] = []
+        self.roots: dict[int, bytes] = {}
+        self.first = 0
+
+    def file(self, path: Path, first: bool, alone: bool, live: bool) -> None:
+        wal = path.with_name(path.name + "-wal")
+        still = "" if wal.exists() and wal.stat().st_size else "&immutable=1"
+        base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{still}", uri=True)
+        base.text_factory = bytes
+        try:
+            found = base.execute("SELECT sql FROM sqlite_master").fetchall()
+            sealed = path.with_suffix(".seal").exists()
+            if not (first or found or sealed) and path.stat().st_size <= PAGE:
+                return  # its writer died before the first transaction: it holds nothing
+            tables = sorted(text.decode() for (text,) in found if text)
+            if tables != TABLES:
+                raise ValueError("its tables are not a ledger's")
+            meta = {k.decode(): v for k, v in base.execute("SELECT name, value FROM meta")}
+            self.begin(path, meta, first, alone)
+            mine = self.chain(base, meta)
+            self.walk(base, meta["salt_key"])
+            before = self.first
+            for head in mine:
+                self.hold(head, before)
+                before = head.size
+            keys = [head.key for head in self.heads]
+            check_pages(path, keys, [each.hash for each in mine[-2:]], live)
+        finally:
+            base.close()
+
+    def begin(self, path: Path, meta: dict[str, bytes], first: bool, alone: bool) -> None:
+        start = int(meta["first_seq"])
+        if not path.name.startswith(meta["site"].decode() + "-"):
+            raise BadError(f"{path.name} is the ledger of {meta['site'].decode()}", start)
+        tree = Tree(start, meta["frontier"])
+        previous = Head.published(json.loads(meta["previous"])) if meta["previous"] else None
+        if first:
+            if start and not alone:
+                raise BadError(f"records 0 to {start - 1} are missing", 0)
+            self.tree, self.first, self.head = tree, start, previous
+            self.heads += [previous] if previous else []
+        elif (start, tree.root()) != (self.tree.size, self.tree.root()):
+            raise BadError(f"{path.name} begins with record {start}", min(self.tree.size, start))
+        if (previous and previous.hash) != (self.head and self.head.hash):
+            raise BadError(f"{path.name} does not follow the last head before it", start)
+        self.roots[self.tree.size] = self.tree.root()
+
+    def chain(self, base: sqlite3.Connection, meta: dict[str, bytes]) -> list[Head]:
+        mine = []
+        rows = base.execute("SELECT number, body, signature, frontier FROM head ORDER BY number")
+        for number, body, signature, frontier in rows:
+            head = Head(body, signature)
+            head.follows(self.head)
+            fits = number == head.number and head.site.encode() == meta["site"]
+            if not fits or Tree(head.size, frontier).root() != head.root:
+                raise BadError(f"what stands beside head {head.number} is not its own", head.size)
+            mine.append(head)
+            self.head = head
+        self.heads += mine
+        return mine
+
+    def walk(self, base: sqlite3.Connection, salt_key: bytes) -> None:
+        sizes = {head.size for head in (*self.heads, *self.pinned)}
+        rows = base.execute(
+            "SELECT first_seq, count, seconds, utc_s, root, body FROM pack ORDER BY first_seq"
+        )
+        for first, count, seconds, utc_s, root, body in rows:
+            if first != self.tree.size:
+                raise BadError(
+                    f"after record {self.tree.size - 1} comes {first}", self.tree.size, utc_s
+                )
+            try:
+                records = records_of(body)
+            except (ValueError, struct.error, zlib.error) as error:
+                raise BadError(f"it cannot be read: {error}", first, utc_s) from error
+            for head, parts, check in records:
+                seq = self.tree.size
+                leaf = leaf_of(salt_key, seq, head, parts)
+                if leaf[:4] != check:
+                    raise BadError("it is not as it was written", seq, utc_s + seq - first)
+                said = said_by(head)
+                utc_s = said.get("utc_s", utc_s)
+                if said.get("seq") != seq:
+                    raise BadError(f"record {said.get('seq')} stands in its place", seq, utc_s)
+                seconds -= said.get("kind") == "second"
+                self.tree.add(leaf)
+                if self.tree.size in sizes:
+                    self.roots[self.tree.size] = self.tree.root()
+            if len(records) != count or seconds:
+                raise BadError(f"a pack of {count} holds {len(records)}", first, utc_s)
+            if self.tree.root() != root:
+                raise BadError(
+                    "the tree up to its pack's end is not as it was written", first, utc_s
+                )
+
+    def hold(self, head: Head, before: int) -> None:
+        if head.size > self.tree.size:
+            raise BadError(
+                f"head {head.number} has {head.size} records; here they end", self.tree.size
+            )
+        if self.roots.get(head.size) != head.root:
+            raise BadError(
+                f"not all from it to {head.size - 1} are those of head {head.number}", before
+            )
+
+    def finish(self) -> str:
+        if not self.heads:
+            raise BadError("no signed head: nobody has vouched for these records", self.first)
+        if all(head.key != self.key for head in self.heads):
+            raise BadError("the key given signed none of its heads", self.first)
+        for head in self.pinned:
+            if head.size > self.tree.size or self.roots.get(head.size) != head.root:
+                raise BadError(
+                    f"the head given from outside, of {head.size} records, is of another past",
+                    min(self.tree.size, head.size),
+                )
+        last = self.heads[-1]
+        loose = self.tree.size - last.size
+        note = f"; {loose} after the last head are whole, not signed yet" if loose else ""
+        return (f"good. {self.tree.size - self.first} records, {len(self.heads)} heads, root "
+                f"{self.tree.root().hex()}{note}")  # fmt: skip
+
+
+def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> str:
+    """What is good of it, in a line. Raises BadError, UnreadableError."""
+    files = [ledger]
+    if ledger.is_dir():
+        found = [*ledger.glob(f"*-{MONTH}.sqlite"), *ledger.glob(f"*-{MONTH}.seal")]
+        files = sorted({each.with_suffix(".sqlite") for each in found})
+    if not files or not any(e.exists() or e.with_suffix(".seal").exists() for e in files):
+        raise UnreadableError(f"{ledger}: there is no ledger here")
+    if len({each.name[:-15] for each in files}) > 1:
+        raise UnreadableError(f"{ledger}: ledgers of several sites; name one file")
+    check = LedgerCheck(key, pinned)
+    for at, path in enumerate(files):
+        try:
+            check.file(path, at == 0, not ledger.is_dir(), live and at == len(files) - 1)
+        except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
+            if path.with_suffix(".seal").exists() or at:
+                raise BadError(f"{path.name} cannot be read: {error}", check.tree.size) from error
+            raise UnreadableError(f"{path}: it is not a ledger: {error}") from error
+    return check.finish()
+
+
+# ---- a tenant's receipt
+
+
+class ReceiptCheck:
+    """What a receipt says, once it is proved: sums of the tenant's own records."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self.part = int(document["part"])
+        self.low_s, self.high_s = int(document["from_utc_s"]), int(document["to_utc_s"])
+        self.names: dict[int, dict[str, Any]] = {}  # by run of the controller
+        self.energy_mj: Counter[str] = Counter()
+        self.carbon_ug: Counter[str] = Counter()
+        self.seconds = self.scans = self.missed = self.samples = self.good = self.gaps = 0
+        self.clocks: Counter[str] = Counter()
+        self.counters: dict[tuple[str, str, str], list[float]] = {}
+        self.corrections: list[dict[str, Any]] = []
+        self.reached = self.left = False  # the first second asked for, and the one after the last
+
+    def head(self, key: bytes) -> Head:
+        """The signed head; its key is the one given, or one it handed over to, step by step."""
+        keys = {key}
+        for each in self.document["handovers"]:
+            hand = Head.published(each)
+            if hand.key in keys and hand.next_key:
+                keys.add(hand.next_key)
+        head = Head.published(self.document["head"])
+        if head.key not in keys or head.site != self.document["site"]:
+            raise BadError("its head is not signed by the key given, nor by one it handed over to")
+        return head
+
+    def record(self, seq: int, shown: dict[str, str]) -> bytes:
+        """The leaf of one record; what it shows is taken in."""
+        if "leaf" in shown:
+            if self.reached and not self.left:
+                raise BadError("its head is left out, inside the time of the receipt", seq)
+            return base64.b64decode(shown["leaf"], validate=True)
+        head, commitments = (
+            base64.b64decode(shown[name], validate=True) for name in ("head", "commitments")
+        )
+        said, part = said_by(head), b""
+        if said["seq"] != seq or said["site"] != self.document["site"]:
+            raise BadError(f"record {said['seq']} of {said['site']} stands in its place", seq)
+        if "part" in shown:
+            salt, part = (base64.b64decode(shown[n], validate=True) for n in ("salt", "part"))
+            own = commitments[32 * self.part : 32 * self.part + 32]
+            if len(salt) != 16 or sha(b"\2", salt, part) != own:
+                raise BadError(
+                    "the tenant's part is not the one that was recorded", seq, said["utc_s"]
+                )
+        self.take(seq, said, part, whole="part" in shown or not commitments)
+        return sha(b"\0", head, commitments)
+
+    def take(self, seq: int, said: dict[str, Any], part: bytes, whole: bool) -> None:
+        kind, own = said["kind"], said_by(part) if part else {}
+        if kind in ("start", "names") and whole:
+            self.names[said["boot_id"]] = own
+            if own["tenant"] != self.document["tenant"]:
+                raise BadError(f"its part is that of {own['tenant']}", seq, said["utc_s"])
+        inside = self.low_s <= said["utc_s"] < self.high_s
+        if kind == "second":
+            self.left |= self.reached and said["utc_s"] >= self.high_s
+            self.reached |= inside
+        if not inside or kind in ("start", "names"):
+            return
+        if not whole:
+            raise BadError("the tenant's part is left out", seq, said["utc_s"])
+        if kind == "second":
+            self.second(seq, said, own)
+        elif kind == "gap":
+            self.gaps += 1
+        elif kind == "correction" and own:
+            self.corrections.append({"refers_to": said["refers_to"], **own})
+        elif kind == "counter" and own:
+            key = (own["name"], own["unit"], own["source"])
+            self.counters.setdefault(key, []).append(own["value"])
+
+    def second(self, seq: int, said: dict[str, Any], own: dict[str, Any]) -> None:
+        names = self.names.get(said["boot_id"])
+        if names is None:
+            raise BadError("no record names the loads of this run", seq, said["utc_s"])
+        sinks = {index for index, _ in names["sinks"]}
+        count = len(own["cells"]) // 2
+        energy = struct.unpack(f"<{count}q", own["energy_mj"])
+        carbon = struct.unpack(f"<{count}q", own["carbon_ug"])
+        for at in range(count):
+            source, sink = own["cells"][2 * at], own["cells"][2 * at + 1]
+            if sink not in sinks:
+                raise BadError(f"sink {sink} is none of the tenant's", seq, said["utc_s"])
+            self.energy_mj[names["sources"][source]] += energy[at]
+            self.carbon_ug[names["sources"][source]] += carbon[at]
+        self.seconds += 1
+        self.scans += said["scans"]
+        self.missed += said["gap_scans"]
+        self.samples += own["samples"]
+        self.good += own["good_samples"]
+        self.clocks[said["clock"]] += 1
+
+    def summary(self, head: Head) -> dict[str, Any]:
+        energy, carbon = sum(self.energy_mj.values()), sum(self.carbon_ug.values())
+        counters = []
+        for (name, unit, source), values in sorted(self.counters.items()):
+            # A counter that starts anew counts from nothing: falls add what follows them.
+            pairs = pairwise(values)
+            count = sum(b - a if b >= a else b for a, b in pairs)
+            per_unit = carbon / count if count else None
+            counters.append({"name": name, "unit": unit, "source": source, "count": count,
+                             "carbon_ug_per_unit": per_unit})  # fmt: skip
+        return {
+            "tenant": self.document["tenant"], "site": self.document["site"],
+            "from_utc_s": self.low_s, "to_utc_s": self.high_s, "seconds": self.seconds,
+            "scans": self.scans, "missed_scans": self.missed, "gaps": self.gaps,
+            "samples": self.samples, "good_samples": self.good, "clock": dict(self.clocks),
+            "energy_mj": energy, "carbon_ug": carbon,
+            "energy_mj_by_source": dict(self.energy_mj),
+            "carbon_ug_by_source": dict(self.carbon_ug), "counters": counters,
+            "corrections": self.corrections,
+            "head_number": head.number, "head_records": head.size, "head_utc_s": head.utc_s,
+        }  # fmt: skip
+
+
+def cover(first: int, end: int) -> list[int]:
+    """Levels of the aligned subtrees over leaves first to end."""
+    levels = []
+    while first < end:
+        level = (end - first).bit_length() - 1
+        if first:
+            level = min(level, (first & -first).bit_length() - 1)
+        levels.append(level)
+        first += 1 << level
+    return levels
+
+
+def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
+    """What a receipt proves. Raises BadError, UnreadableError."""
+    try:
+        document = json.loads(gzip.decompress(path.read_bytes()))
+        if document["format"] != "edgectl.receipt/1":
+            raise UnreadableError(f"{path}: not a receipt of a known form")
+        check = ReceiptCheck(document)
+        first = int(document["first"])
+        left, right = (base64.b64decode(document[n], validate=True) for n in ("left", "right"))
+        shown = list(document["records"])
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise UnreadableError(f"{path}: it is not a receipt: {error}") from error
+    try:
+        head = check.head(key)
+        tree = Tree(first, left)
+        for seq, each in enumerate(shown, start=first):
+            tree.add(check.record(seq, each))
+        levels = cover(tree.size, head.size)
+        if len(right) != 32 * len(levels) or tree.size > head.size:
+            raise BadError("its hashes do not complete the tree of its head")
+        for at, level in enumerate(levels):
+            tree.add(right[32 * at : 32 * at + 32], level)
+    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+        raise BadError(f"it cannot be read: {error!r}") from error
+    if tree.root() != head.root:
+        raise BadError(f"its records are not those of signed head {head.number}")
+    if not check.seconds:
+        raise BadError("it holds no second of the time it is for")
+    return check.summary(head)
+
+
+def read_heads(path: Path) -> list[Head]:
+    """Heads of a file, or of every file of a witness's directory."""
+    files = sorted(path.glob("*.head.json")) if path.is_dir() else [path]
+    return [Head.published(json.loads(each.read_bytes())) for each in files]
+
+
+def main() -> int:
+    """Command line; the exit status."""
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
+    parser.add_argument("what", nargs="+", metavar="LEDGER | receipt FILE")
+    parser.add_argument("--key", required=True, type=Path, help="public key: PEM or hex")
+    parser.add_argument("--head", action="append", default=[], type=Path, help="kept elsewhere")
+    parser.add_argument("--live", action="store_true", help="it is being written now")
+    asked = parser.parse_args()
+    try:
+        key = read_key(asked.key)
+        if asked.what[0] == "receipt" and len(asked.what) == 2:
+            print(json.dumps(verify_receipt(Path(asked.what[1]), key)))
+        elif len(asked.what) == 1:
+            pinned = [head for path in asked.head for head in read_heads(path)]
+            print(f"{asked.what[0]}: {verify_ledger(Path(asked.what[0]), key, pinned, asked.live)}")
+        else:
+            parser.error("give LEDGER, or receipt FILE")
+    except BadError as bad:
+        print(f"{asked.what[-1]}: BAD. {bad}")
+        return 1
+    except (UnreadableError, OSError, ValueError) as error:
+        print(f"{asked.what[-1]}: could not be read: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
