@@ -44,23 +44,22 @@ class Filled:
 
 
 def recovered(
-    counter_mj: int, seconds: Sequence[int], mg_per_kwh: Sequence[int | None], default: int
-) -> list[Filled]:
-    """A gap whose energy the counter knows: spread flat, each second at the higher factor.
+    counter_mj: int, seconds: Sequence[int], mg_per_kwh: Sequence[int | None], default: int,
+    *, highest: bool = True,
+) -> list[Filled]:  # fmt: skip
+    """A gap whose energy the counter knows: only its shape is lost, and it is spread flat.
 
     counter_mj   the counter's advance over the gap
     mg_per_kwh   factor of each second, None where it is not known: then `default`
     default      the zone's default, mg/kWh
-
-    Flat energy at each second's own factor is the energy-weighted factor of the gap. As
-    the true shape may lie anywhere, the higher of that and the mean of the gap's factors
-    would be equal; so the greater of a second's own factor and the weighted one is taken.
+    highest      every second takes the highest factor of the gap, as its energy may all
+                 have flowed then; false: each its own, which weights them by flat energy
     """
     factors = [default if each is None else each for each in mg_per_kwh]
     parts = largest_remainder(counter_mj, [1] * len(seconds))
-    weighted = -(-sum(factors) // len(factors)) if factors else 0
+    top = max(factors, default=0)
     return [
-        Filled(second, part, max(factor, weighted), Grade.RECOVERED)
+        Filled(second, part, top if highest else factor, Grade.RECOVERED)
         for second, part, factor in zip(seconds, parts, factors, strict=True)
     ]
 

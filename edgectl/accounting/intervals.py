@@ -10,6 +10,7 @@ name only.
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edgectl.accounting.apportion import CarbonCarry, largest_remainder
 
@@ -50,7 +51,7 @@ def carbon_pieces(
         raise ValueError(f"no factor holds from {start_ns} to {end_ns}")
     inside = [each for each in changes[first + 1 :] if each.start_ns < end_ns]
     cuts = [start_ns, *(each.start_ns for each in inside), end_ns]
-    lengths = [after - before for before, after in zip(cuts, cuts[1:], strict=False)]
+    lengths = [after - before for before, after in pairwise(cuts)]
     parts = largest_remainder(energy_mj, lengths)
     return [
         Piece(before, after, part, each.mg_per_kwh, carry.book_ug(part, each.mg_per_kwh))

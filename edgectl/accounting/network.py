@@ -170,9 +170,7 @@ def averaged(network: Network) -> Network:
         at = [place for place, each in enumerate(sinks) if each.bus == bus and each.energy_mj]
         if at:
             for place, more in zip(at, _shares(half_mj, [sinks[p] for p in at]), strict=True):
-                sinks[place] = replace(
-                    sinks[place], energy_mj=sinks[place].energy_mj + more
-                )
+                sinks[place] = replace(sinks[place], energy_mj=sinks[place].energy_mj + more)
             continue
         at = [place for place, each in enumerate(sources) if each.bus == bus and each.energy_mj]
         taken_mj = min(half_mj, sum(sources[place].energy_mj for place in at))

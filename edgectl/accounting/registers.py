@@ -91,23 +91,26 @@ class CounterReader:
                 f"it shows {steps}, and rolls over at {self.counter.modulus}",
                 "Correct the counter's modulus or its register type.",
             )
-        before, self._steps = self._steps, steps
-        room = self._room(time_ns - self._time_ns)
-        self._time_ns = time_ns
+        event, advanced = self._judge(time_ns, steps)
+        if event is not Event.IMPLAUSIBLE:  # else the next reading is held against the same one
+            self._steps, self._time_ns = steps, time_ns
+        known = event in (Event.ADVANCED, Event.ROLLED_OVER)
+        return Advance(event, self._book(advanced) if known else 0, known=known)
+
+    def _judge(self, time_ns: int, steps: int) -> tuple[Event, int]:
+        """What the reading is, and how many steps it adds."""
+        before, room = self._steps, self._room(time_ns - self._time_ns)
         if before is None:
-            return Advance(Event.FIRST, 0, known=False)
+            return Event.FIRST, 0
         if steps >= before:
-            if steps - before > room:
-                return Advance(Event.IMPLAUSIBLE, 0, known=False)
-            return Advance(Event.ADVANCED, self._book(steps - before), known=True)
+            fits = steps - before <= room
+            return (Event.ADVANCED, steps - before) if fits else (Event.IMPLAUSIBLE, 0)
         over = steps + self.counter.modulus - before
         if over <= room:
-            return Advance(Event.ROLLED_OVER, self._book(over), known=True)
+            return Event.ROLLED_OVER, over
         if before - steps <= room:
-            return Advance(Event.REVERSED, 0, known=False)
-        if steps <= room:
-            return Advance(Event.RESET, self._book(steps), known=False)
-        return Advance(Event.IMPLAUSIBLE, 0, known=False)
+            return Event.REVERSED, 0
+        return (Event.RESET if steps <= room else Event.IMPLAUSIBLE), 0
 
     def swap(self, time_ns: int, last_steps: int, counter: Counter, first_steps: int) -> Advance:
         """The meter, or its transformer, was changed: a signed statement of both readings.
@@ -236,10 +239,24 @@ def _misfit(
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reading settled.
+
+    window        where the counter advanced over open seconds
+    unconfirmed   seconds the counter can no longer confirm: their integral stands, estimated
+    """
+
+    advance: Advance
+    window: Window | None = None
+    unconfirmed: tuple[tuple[int, int], ...] = ()
+
+
 class MeterBook:
     """Provisional seconds of one meter, and the corrections appended to them.
 
-    The sum of all seconds with their corrections is what the counter advanced, exactly.
+    The sum of all confirmed seconds with their corrections is what the counter advanced,
+    exactly.
     """
 
     def __init__(self, reader: CounterReader, u_power_ratio: float) -> None:
@@ -259,17 +276,27 @@ class MeterBook:
             raise ValueError(f"second {utc_s} with {integral_mj} mJ does not follow {self._open}")
         self._open.append((utc_s, integral_mj))
 
-    def reading(self, time_ns: int, steps: int) -> tuple[Advance, Window | None]:
-        """Take a reading; a window where the counter advanced and seconds were open."""
-        advance = self.reader.read(time_ns, steps)
+    def reading(self, time_ns: int, steps: int) -> Reading:
+        """Take a reading of the counter."""
+        return self._settle(self.reader.read(time_ns, steps))
+
+    def swap(self, time_ns: int, last_steps: int, counter: Counter, first_steps: int) -> Reading:
+        """The meter was changed: see CounterReader.swap."""
+        return self._settle(self.reader.swap(time_ns, last_steps, counter, first_steps))
+
+    def _settle(self, advance: Advance) -> Reading:
         self._advanced_mj += advance.energy_mj
-        if not self._advanced_mj or not self._open or not advance.known:
-            return advance, None
+        seconds = tuple(self._open)
+        if not advance.known and advance.event is not Event.IMPLAUSIBLE:
+            self._open = []
+            return Reading(advance, None, seconds)
+        if not self._advanced_mj or not seconds:
+            return Reading(advance)
         window = reconcile(
-            self._open, self._advanced_mj, self.reader.counter.step_mj, self.u_power_ratio
+            seconds, self._advanced_mj, self.reader.counter.step_mj, self.u_power_ratio
         )
         self._open, self._advanced_mj = [], 0
-        return advance, window
+        return Reading(advance, window)
 
 
 def _refused(meter: str, problem: str, remedy: str) -> DataError:

@@ -50,7 +50,7 @@ def in_flow_order(buses: Sequence[str], arriving: Arriving) -> list[list[str]]:
 def _component(
     bus: str, stack: list[str], on_stack: set[str], place: Mapping[str, int]
 ) -> list[str]:
-    ring = []
+    ring: list[str] = []
     while not ring or ring[-1] != bus:
         ring.append(stack.pop())
         on_stack.discard(ring[-1])

@@ -60,9 +60,7 @@ class Trace:
     def by_source_mj(self, sink: str) -> dict[str, int]:
         """What a sink got from each source."""
         column = self.sinks.index(sink)
-        return {
-            each: row[column] for each, row in zip(self.sources, self.energy_mj, strict=True)
-        }
+        return {each: row[column] for each, row in zip(self.sources, self.energy_mj, strict=True)}
 
     def energy_of_mj(self, sink: str) -> int:
         """All that a sink got."""
@@ -198,10 +196,7 @@ def _intensity(network: Network, graph: _Graph, mixture: Mixture, bus: str) -> F
     if not graph.outflow_mj[bus]:
         return None
     carbon_ug = sum(
-        (
-            each.carbon_ug * mixture.get(each.bus, Fraction(0))
-            for each in network.sources
-        ),
+        (each.carbon_ug * mixture.get(each.bus, Fraction(0)) for each in network.sources),
         Fraction(0),
     )
     return carbon_ug * MJ_MG_PER_UG / graph.outflow_mj[bus]
