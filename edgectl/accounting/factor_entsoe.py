@@ -59,7 +59,7 @@ def entsoe(content: bytes, asked: Asked) -> list[Factor]:
             False,
             digest(content),
         )
-        for (start_ns, end_ns), generation in sorted(mixes.items())
+        for (start_ns, end_ns), generation in sorted(fuel_mix.whole_periods(mixes).items())
     ]
 
 

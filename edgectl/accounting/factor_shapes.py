@@ -115,7 +115,7 @@ def watttime(content: bytes, asked: Asked) -> list[Factor]:
     if meta["units"] != "lbs_co2_per_mwh":
         raise ValueError(f"units {meta['units']!r}, not lbs_co2_per_mwh")
     kind = {"co2_moer": Kind.MARGINAL, "co2_aoer": Kind.AVERAGE}[meta["signal_type"]]
-    step_ns = int(meta["data_point_period_seconds"]) * NS_PER_S
+    step_ns = int(meta.get("data_point_period_seconds", 300)) * NS_PER_S
     return [
         Factor(
             mg(Fraction(str(row["value"])) * GRAMS_PER_POUND / 1000),
@@ -152,7 +152,7 @@ def eia_930(content: bytes, asked: Asked) -> list[Factor]:
             fuel_mix.mixed_mg_per_kwh(generation, factors, "EIA-930"), end_ns - HOUR_NS, end_ns,
             asked.read_ns, False, content,
         )
-        for end_ns, generation in sorted(hours.items())
+        for end_ns, generation in sorted(fuel_mix.whole_periods(hours).items())
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ A plant that takes more than it gives at the moment counts as nothing, not as ne
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import TypeVar
 
 from edgectl.accounting.factors import Scope, refused
 
@@ -40,9 +41,21 @@ ENTSOE_FUELS = {
 }  # fmt: skip
 
 
-def mixed_mg_per_kwh(
-    generation: Mapping[str, Fraction], factors: Mapping[str, Fraction | int], source: str
-) -> int:
+Period = TypeVar("Period")
+Mix = Mapping[str, Fraction]
+
+
+def whole_periods(mixes: Mapping[Period, Mix]) -> dict[Period, Mix]:
+    """Periods in which every fuel of the answer is present.
+
+    Fuels are published one by one; a period of wind alone is not a clean grid but an
+    unfinished one.
+    """
+    fuels = {fuel for mix in mixes.values() for fuel in mix}
+    return {period: mix for period, mix in mixes.items() if set(mix) == fuels}
+
+
+def mixed_mg_per_kwh(generation: Mix, factors: Mapping[str, Fraction | int], source: str) -> int:
     """Generation-weighted intensity, rounded up to a whole mg/kWh.
 
     generation   by fuel, in any one unit; a fuel of no factor is refused
