@@ -49,7 +49,8 @@ def carbon_pieces(
     first = bisect_right(times, start_ns) - 1
     if first < 0 or end_ns <= start_ns or times != sorted(times):
         raise ValueError(f"no factor holds from {start_ns} to {end_ns}")
-    inside = [each for each in changes[first + 1 :] if each.start_ns < end_ns]
+    later = {each.start_ns: each for each in changes[first + 1 :] if each.start_ns < end_ns}
+    inside = list(later.values())  # of two at one instant the later one holds
     cuts = [start_ns, *(each.start_ns for each in inside), end_ns]
     lengths = [after - before for before, after in pairwise(cuts)]
     parts = largest_remainder(energy_mj, lengths)
