@@ -33,14 +33,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "grid_code": BASE | {"profiles", "site_model", "commissioning"},
     "image": BASE | {"profiles", "site_model"},
     "ledger": TABLES,
+    "accounting": TABLES | {"ledger"},
     "mqtt": TABLES | {"ledger"},
     "alarms": TABLES,
     "controller": TABLES | {"ledger", "mqtt"},
-    "services": TABLES | {"ledger", "mqtt", "alarms"},
+    "services": TABLES | {"ledger", "mqtt", "alarms", "accounting"},
     "plant": TABLES,
     "cli": TABLES
     | {"ledger", "mqtt", "controller", "services", "plant", "commissioning", "alarms"}
-    | {"grid_code"},
+    | {"grid_code", "accounting"},
 }
 
 # Units that exist only outside: in profiles, in the site file, in what people read.
@@ -48,6 +49,7 @@ FOREIGN_UNITS = re.compile(
     r"(?<!_per)_(kw|kwh|mw|mwh|wh|kva|degc|celsius|percent|pct|hours|kg|tonnes)$"
 )
 OUTSIDE = ("edgectl/profiles/", "edgectl/site_model/", "edgectl/cli/", "edgectl/plant/")
+OUTSIDE += ("edgectl/accounting/cbam.py",)  # the regulation's formulas are in t and MWh
 
 # A quantity that stands still without a unit in its name is one of these, or it has none.
 UNITS = re.compile(
@@ -57,6 +59,7 @@ UNITS = re.compile(
 
 # Distributions whose import name differs from their own.
 IMPORT_NAMES = {"paho-mqtt": "paho", "pyserial": "serial", "pysunspec2": "sunspec2"}
+IMPORT_NAMES |= {"PyYAML": "yaml"}
 # Needed as commands or as build back ends, and therefore never imported.
 COMMANDS = {"build", "coverage", "mypy", "pytest-cov", "pytest-xdist", "ruff", "wheel"}
 COMMANDS |= {"Cython", "setuptools"}

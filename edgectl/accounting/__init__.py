@@ -1,0 +1,19 @@
+"""From the books to figures that another can check: no I/O, integers and exact fractions.
+
+apportion     whole parts that add up to the whole
+network       buses, lines, sources and sinks of one interval
+tracing       which source fed which sink, over any network
+rings         the order of buses, and rings in it
+storage       what a battery holds, and of whose carbon
+registers     a meter's counter as the truth, power as its shape
+intervals     seconds cut where a factor changes, clocks that were set
+gaps          what was measured and what stands in for what was not
+uncertainty   a bound on every figure
+amounts       location, market and marginal carbon: types that do not mix
+scope2        contracts hour by hour
+kpi           PUE, CUE, WUE, REF, ERF, CFE, SCI, the indicators of (EU) 2024/1364
+cbam          CBAM-style embedded emissions
+factors       emission factors as records, and which one holds
+factor_*      the published shapes of the services that publish them
+fuel_mix      a zone's intensity from its generation by fuel
+"""
