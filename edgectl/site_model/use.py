@@ -80,6 +80,7 @@ def _take_over(report: Report, path: Path, row: Row) -> None:
     if not _check_needs(report, path, row, template):
         return
     own = dict(row)
+    row.clear()
     row.update(copy.deepcopy(template.row))
     _merge(row, own)
     row.setdefault("catalogue", template.catalogue)
