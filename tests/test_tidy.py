@@ -30,12 +30,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "site_model": BASE | {"profiles"},
     "commissioning": BASE | {"profiles", "site_model"},
     "image": BASE | {"profiles", "site_model"},
+    "sheets": BASE | {"profiles", "site_model"},
     "ledger": TABLES,
     "mqtt": TABLES | {"ledger"},
     "controller": TABLES | {"ledger", "mqtt"},
     "services": TABLES | {"ledger", "mqtt"},
     "plant": TABLES,
-    "cli": TABLES | {"ledger", "mqtt", "controller", "services", "plant", "commissioning"},
+    "cli": TABLES
+    | {"ledger", "mqtt", "controller", "services", "plant", "commissioning", "sheets"},
 }
 
 # Units that exist only outside: in profiles, in the site file, in what people read.
