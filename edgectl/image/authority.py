@@ -70,16 +70,20 @@ class Person:
         rows = range(len(self.rows)) if name is None else [self._row(name)]
         reasons = {at: why_no_reset(self.rows[at], before[at]) for at in rows}
         able = [at for at in rows if not reasons[at]]
-        if name is not None and reasons[rows[0]]:
-            self._refuse(name, *reasons[rows[0]])
+        refusal = reasons[rows[0]]
+        if name is not None and refusal:
+            self._refuse(name, *refusal)
         if not able:
             return []
         self._put(MailKind.MAIL_RESET, -1 if name is None else able[0], 0.0)
         cleared = self._until(lambda image: [at for at in able if _cleared(before, image, at)])
         if not cleared:
-            self._refuse(name or "all rows", "no row was cleared within 2 s",
-                         "The cause came back in the meantime, or the controller is busy.",
-                         "Look again: edgectl interlocks status.")  # fmt: skip
+            self._refuse(
+                name or "all rows",
+                "no row was cleared within 2 s",
+                "The cause came back in the meantime, or the controller is busy.",
+                "Look again: edgectl interlocks status.",
+            )
         for at in cleared:
             self._note("reset", self.rows[at]["id"], "", 0.0)
         return [str(self.rows[at]["id"]) for at in cleared]
@@ -105,8 +109,12 @@ class Person:
 
         found = self._until(done) if length_s > 0 or then_ns else [0]
         if not found:
-            self._refuse(name, "the controller did not take it within 2 s",
-                         "Its rules have the last word.", "Look: edgectl interlocks status.")  # fmt: skip
+            self._refuse(
+                name,
+                "the controller did not take it within 2 s",
+                "Its rules have the last word.",
+                "Look: edgectl interlocks status.",
+            )
         return max(0.0, (found[0] - int(before["record"]["time_ns"])) / NS_PER_S)
 
     def maintenance(self, length_s: float, reason: str) -> None:
@@ -115,21 +123,32 @@ class Person:
         Raises RefusedError with the rule that forbids it.
         """
         if length_s > MAINTENANCE_S_MAX:
-            self._refuse("maintenance", f"{length_s / 60:g} min; at most 60 are allowed",
-                         "A mode that is forgotten is the plant's normal state.",
-                         "Enter it again when the hour is over.")  # fmt: skip
+            self._refuse(
+                "maintenance",
+                f"{length_s / 60:g} min; at most 60 are allowed",
+                "A mode that is forgotten is the plant's normal state.",
+                "Enter it again when the hour is over.",
+            )
         self._note("maintenance", "", reason, length_s)
         self._put(MailKind.MAIL_MAINTENANCE, -1, length_s)
         wanted = length_s > 0
         if not self._until(lambda image: [1] * (bool(image["record"]["maintenance"]) == wanted)):
-            self._refuse("maintenance", "the controller did not take it within 2 s",
-                         "Its rules have the last word.", "Look: edgectl interlocks status.")  # fmt: skip
+            self._refuse(
+                "maintenance",
+                "the controller did not take it within 2 s",
+                "Its rules have the last word.",
+                "Look: edgectl interlocks status.",
+            )
 
     def _row(self, name: str) -> int:
         names = [str(each["id"]) for each in self.rows]
         if name not in names:
-            self._refuse(name, "there is no such interlock",
-                         "Nothing was asked of the controller.", did_you_mean(name, names))  # fmt: skip
+            self._refuse(
+                name,
+                "there is no such interlock",
+                "Nothing was asked of the controller.",
+                did_you_mean(name, names),
+            )
         return names.index(name)
 
     def _put(self, kind: MailKind, target: int, value: float) -> None:
@@ -152,8 +171,14 @@ class Person:
         if self.reader.path is None:
             return
         utc_s = time.time()
-        entry = {"action": action, "interlock": row, "by": self.by, "reason": reason,
-                 "utc_s": utc_s, "until_utc_s": utc_s + length_s}  # fmt: skip
+        entry = {
+            "action": action,
+            "interlock": row,
+            "by": self.by,
+            "reason": reason,
+            "utc_s": utc_s,
+            "until_utc_s": utc_s + length_s,
+        }
         with notes_path(self.reader.path).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
@@ -171,14 +196,20 @@ def why_no_reset(row: Any, state: Any) -> tuple[str, str, str] | None:
         return ("it is not tripped", "There is nothing to reset.", "None is needed.")
     if cause or status == TRIPPED:
         causes = ", ".join(str(each["tag"]) for each in row["causes"])
-        return (f"its cause stands: {causes}", "Reset while it stands, it would trip at once.",
-                "Remove the cause first.")  # fmt: skip
+        return (
+            f"its cause stands: {causes}",
+            "Reset while it stands, it would trip at once.",
+            "Remove the cause first.",
+        )
     reset = str(row["reset"])
     if reset == "auto" and state["locked"]:
         return None
     if reset in WHO:
-        return (f"it is reset by {WHO[reset]} only", f"The row says so: reset = {reset}.",
-                "Wait for it." if reset == "auto" else "Have somebody look on site.")  # fmt: skip
+        return (
+            f"it is reset by {WHO[reset]} only",
+            f"The row says so: reset = {reset}.",
+            "Wait for it." if reset == "auto" else "Have somebody look on site.",
+        )
     return None
 
 
@@ -190,21 +221,31 @@ def why_no_bypass(
     if length_s <= 0:
         return None
     if row["bypass"] != "authorised":
-        return ("it may never be bypassed", "What it stops harms people or cannot be undone.",
-                "Remove its cause. E-stop, fire and BMS trip have no way around.")  # fmt: skip
+        return (
+            "it may never be bypassed",
+            "What it stops harms people or cannot be undone.",
+            "Remove its cause. E-stop, fire and BMS trip have no way around.",
+        )
     if length_s > BYPASS_S_MAX:
-        return (f"{length_s / S_PER_H:g} h; at most 8 h are allowed",
-                "A bypass that outlives a shift is forgotten (IEC 61511-1 11.7).",
-                "Ask for 8 h at most, and again when they are over.")  # fmt: skip
+        return (
+            f"{length_s / S_PER_H:g} h; at most 8 h are allowed",
+            "A bypass that outlives a shift is forgotten (IEC 61511-1 11.7).",
+            "Ask for 8 h at most, and again when they are over.",
+        )
     if not reason.strip():
-        return ("the reason is empty", "The one after you must know why it is off.",
-                "Give it: --reason TEXT.")  # fmt: skip
+        return (
+            "the reason is empty",
+            "The one after you must know why it is off.",
+            "Give it: --reason TEXT.",
+        )
     for other, each in enumerate(rows):
         same = other != at and each["group"] == row["group"]
         if same and int(image["interlocks"][other]["bypass_until_ns"]) > now_ns:
-            return (f"{each['id']} of the same group {row['group']} is bypassed",
-                    "Two layers of one group must not be away together.",
-                    f"End that one first: edgectl interlocks bypass {each['id']} --off.")  # fmt: skip
+            return (
+                f"{each['id']} of the same group {row['group']} is bypassed",
+                "Two layers of one group must not be away together.",
+                f"End that one first: edgectl interlocks bypass {each['id']} --off.",
+            )
     return None
 
 

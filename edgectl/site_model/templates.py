@@ -58,3 +58,27 @@ def _template(data: dict[str, Any]) -> Template:
         row=data["row"],
         monitor=data.get("monitor", {}),
     )
+
+
+def example_row(template: Template) -> str:
+    """A row to paste, with ... where the site's own belongs."""
+    keys = {"use": f'"{template.id}"', "id": '"IL-..."'}
+    tables: dict[str, list[str]] = {}  # what stands inside cause, causes and monitor
+    for key in template.needs:
+        head, *rest = key.split(".")
+        if head == "tags":
+            count = len(template.row.get("causes", (1, 1)))
+            keys[head] = "[" + ", ".join(['"..."'] * count) + "]"
+        elif rest:
+            value = '["..."]' if rest == ["inputs"] else "..."
+            tables.setdefault(head, []).append(f"{rest[-1]} = {value}")
+        else:
+            keys[head] = '"..."'
+    for head, inside in tables.items():
+        table = "{ " + ", ".join(inside) + " }"
+        keys[head] = f"[{{}}, {table}]" if head == "causes" else table
+    if "group" not in template.row:
+        keys.setdefault("asset", '"..."')
+    keys["proof_test"] = '"FAT-..."'
+    width = max(map(len, keys))
+    return "\n".join(["[[interlock]]", *(f"{key:{width}} = {keys[key]}" for key in keys)])

@@ -35,15 +35,32 @@ def threshold_text(cause: Cause, value: float) -> str:
     return quantity_text(value, cause.unit, difference=cause.tag.endswith(f".{MONITOR_VALUE}"))
 
 
-def cause_text(cause: Cause) -> str:
-    """A cause as an operator reads it."""
-    if cause.op == "bad":
-        return f"{cause.tag} is bad"
-    if cause.op == "limit":
-        return f"{cause.tag} clamps"
-    text = f"{cause.tag} {SIGNS[cause.op]} {threshold_text(cause, cause.on)}"
+def condition_text(cause: Cause) -> str:
+    """When a cause is true, without its tag."""
+    if cause.op in ("bad", "limit"):
+        return "is bad" if cause.op == "bad" else "clamps"
+    text = f"{SIGNS[cause.op]} {threshold_text(cause, cause.on)}"
     same = cause.on == cause.off
     return text if same else f"{text}, until {threshold_text(cause, cause.off)}"
+
+
+def cause_text(cause: Cause) -> str:
+    """A cause as an operator reads it."""
+    return f"{cause.tag} {condition_text(cause)}"
+
+
+def causes_text(row: Interlock) -> list[str]:
+    """The causes of a row, those that are alike in one line."""
+    alike: dict[str, list[str]] = {}
+    for cause in row.causes:
+        alike.setdefault(condition_text(cause), []).append(cause.tag)
+    lines = []
+    for condition, tags in alike.items():
+        more = f" and {len(tags) - 3} more" if len(tags) > 3 else ""
+        lines.append(f"{', '.join(tags[:3])}{more} {condition}")
+    if len(row.causes) > 1:
+        lines[-1] += f" ({vote_text(row)})"
+    return lines
 
 
 def action_text(effect: Effect) -> str:
