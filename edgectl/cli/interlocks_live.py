@@ -92,7 +92,8 @@ def _cause(cause: Any, sample: Any) -> str:
     if int(sample["quality"]) == Quality.QUALITY_BAD:
         return f"{cause['tag']} bad"
     difference = str(cause["tag"]).endswith(".value")
-    value = quantity_text(float(sample["value"]), str(cause["unit"]), difference=difference)
+    shown = float(f"{float(sample['value']):.4g}")  # a meter's last digits are noise
+    value = quantity_text(shown, str(cause["unit"]), difference=difference)
     return f"{cause['tag']} {value}"
 
 
