@@ -3,6 +3,7 @@
 import html
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,6 @@ def test_what_a_person_wrote_is_escaped() -> None:
 
 
 def _named(site: Site, name: str) -> Site:
-    from dataclasses import replace
-
     return replace(site, name=name)
 
 
@@ -118,9 +117,9 @@ def test_values_are_one_step_of_the_register_beside_the_threshold() -> None:
     step = resolution(demo, row.causes[0])
     assert step == demo.point("BMS-01.cell_temperature_max").scale
     said = [each.do for each in procedure(demo, row)]
-    assert [text for text in said if "= 54 °C" in text.replace("\xa0", " ")]
+    assert [text for text in said if "= 54.9 °C" in text.replace("\xa0", " ")]
     assert [text for text in said if "= 55 °C" in text.replace("\xa0", " ")]
-    assert [text for text in said if "= 56 °C" in text.replace("\xa0", " ")]
+    assert [text for text in said if "= 55.1 °C" in text.replace("\xa0", " ")]
 
 
 def test_a_cause_that_no_cable_makes_bad_is_not_asked_to_be() -> None:
