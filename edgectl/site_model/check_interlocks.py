@@ -28,6 +28,7 @@ STORAGE_ACTIONS = (
 )
 LIMIT_ACTIONS = ("limit_charge", "limit_discharge", "limit_import")
 VALUE_KEYS = {"to_ratio": "derate", "tier": "shed"}  # keys of an effect, and the action they go with
+NEVER_BYPASSED = {"I01": "an E-stop", "I02": "of fire or gas", "I04": "a trip of the BMS"}
 Entry = TypeVar("Entry", CauseEntry, EffectEntry)
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -287,6 +288,14 @@ def _check_reset(context: Context, path: Path, entry: InterlockEntry) -> None:
             "A lock-out turns auto into operator; this row never clears by itself anyway.",
             'Remove the lockout, or write reset = "auto".',
             RANK_VALUE,
+        )
+    if entry.bypass == "authorised" and entry.catalogue in NEVER_BYPASSED:
+        context.add(
+            (*path, "bypass"),
+            f"bypass is authorised, and the row is {NEVER_BYPASSED[entry.catalogue]}",
+            "E-stop, fire and BMS trip have no way around (IEC 61511-1 11.7).",
+            'Write bypass = "never".',
+            RANK_SAFETY,
         )
     if entry.bypass == "authorised" and entry.reset == "local":
         context.add(

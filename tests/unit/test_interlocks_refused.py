@@ -160,6 +160,14 @@ def test_a_vote_over_different_units_is_refused_and_joined_by_any_is_not() -> No
     assert site_of(two.replace('"1oo2"', '"any"')).interlocks[0].vote == 1
 
 
+@pytest.mark.parametrize("name", ["I01-estop", "I02-fire", "I02-gas", "I04-state", "I04-alarm"])
+def test_what_has_no_way_around_may_not_be_given_one(name: str) -> None:
+    rows = ROWS[name] + 'bypass = "authorised"\nreset = "operator"\n'
+    ((problem, line),) = refused(rows)
+    assert problem.problem.startswith("bypass is authorised, and the row is ")
+    assert line == rows[: rows.index("bypass")].count("\n") + 1
+
+
 def test_two_heartbeats_on_one_command_are_refused() -> None:
     ((problem, _),) = refused(HEARTBEAT + HEARTBEAT + ALARM)
     assert "is already the command of another heartbeat" in problem.problem
