@@ -28,10 +28,10 @@ STORAGE_ACTIONS = (
 )
 LIMIT_ACTIONS = ("limit_charge", "limit_discharge", "limit_import")
 VALUE_KEYS = {"to_ratio": "derate", "tier": "shed"}  # keys of an effect, and the action they go with
-NEVER_BYPASSED = {"I01": "an E-stop", "I02": "of fire or gas", "I04": "a trip of the BMS"}
 Entry = TypeVar("Entry", CauseEntry, EffectEntry)
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+NEVER_BYPASSED = {"I01": "an E-stop", "I02": "of fire or gas", "I04": "a trip of the BMS"}
 
 
 def check_interlocks(context: Context) -> tuple[Interlock, ...]:
