@@ -4,6 +4,7 @@ The steps follow from the row alone, so that table, test and sheet cannot disagr
 bounds: the row's delay and two scan periods, one to latch the value and one to decide.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from edgectl.site_model import Cause, Interlock, Site
 from edgectl.site_model.text import action_text, seconds_text, threshold_text
 
 SCANS_TO_ACT = 2
-COARSE_RATIO = 0.001  # of the threshold, where a point has no resolution of its own
+COARSE_RATIO = 0.001  # of the threshold, where a point has neither resolution nor hysteresis
+FINE_RATIO = 0.1  # of the hysteresis, where a point has no resolution of its own
 NS_PER_S = 1_000_000_000
 WHO = {
     "operator": "an operator resets it (edgectl interlocks reset)",
@@ -51,7 +53,9 @@ def resolution(site: Site, cause: Cause) -> float:
         return abs(point.scale)
     if cause.unit in ("count", "state", "bits", "bool"):
         return 1.0
-    return max(abs(cause.on), abs(cause.off), abs(cause.on - cause.off), 1e-3) * COARSE_RATIO
+    if cause.on == cause.off:
+        return max(abs(cause.on), 1.0) * COARSE_RATIO
+    return float(10.0 ** math.floor(math.log10(abs(cause.on - cause.off) * FINE_RATIO)))
 
 
 def _wire_point(site: Site, tag: str) -> Point | None:
