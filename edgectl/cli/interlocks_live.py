@@ -1,6 +1,5 @@
 """What each row of a running controller does now, read from its segment."""
 
-import time
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,7 +10,7 @@ from edgectl._kernel.quality import Quality
 from edgectl.cli.interlocks_view import PRIORITY_STYLES
 from edgectl.cli.page import plain_table
 from edgectl.image import SegmentReader
-from edgectl.image.authority import LATCHED, last_note, why_no_reset
+from edgectl.image.authority import LATCHED, current_note, why_no_reset
 from edgectl.site_model.text import quantity_text
 
 NS_PER_S = 1_000_000_000
@@ -98,10 +97,8 @@ def _cause(cause: Any, sample: Any) -> str:
 
 
 def _note(reader: SegmentReader, action: str, row: str) -> str:
-    note = last_note(reader.path, action, row)
-    if not note or time.time() > float(note["until_utc_s"]):
-        return ""
-    return f"{note['by']}, {note['reason'] or 'no reason given'}"
+    note = current_note(reader.path, action, row)
+    return f"{note['by']}, {note['reason'] or 'no reason given'}" if note else ""
 
 
 def status_json(reader: SegmentReader) -> dict[str, Any]:

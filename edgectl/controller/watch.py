@@ -11,7 +11,7 @@ import structlog
 
 from edgectl.events import emit
 from edgectl.image import SegmentReader
-from edgectl.image.authority import last_note
+from edgectl.image.authority import current_note
 from edgectl.image.changes import Changes
 
 STALLED_AFTER_PERIODS = 5
@@ -26,7 +26,7 @@ class Watch:
         """reader   of the segment this process writes"""
         self.reader = reader
         nothing = np.zeros(1, reader.layout.snapshot)[0]  # so that what is there first is told too
-        self.changes = Changes(reader.directory, nothing, partial(last_note, reader.path))
+        self.changes = Changes(reader.directory, nothing, partial(current_note, reader.path))
         self.next_seq = 0
         self.stalled = False
 

@@ -270,3 +270,9 @@ def last_note(path: Path | None, action: str, row: str = "") -> dict[str, Any]:
         if entry.get("action") == action and entry.get("interlock") == row:
             return dict(entry)
     return {}
+
+
+def current_note(path: Path | None, action: str, row: str = "") -> dict[str, Any]:
+    """The newest note, unless the time it was asked for is over: then it is about another one."""
+    note = last_note(path, action, row)
+    return note if note and time.time() <= float(note["until_utc_s"]) else {}

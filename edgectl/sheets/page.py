@@ -75,13 +75,9 @@ def write(target: Path, html: str) -> None:
     Raises EdgectlError where that cannot be.
     """
     check_target(target)
+    content = _pdf(html) if target.suffix.lower() == ".pdf" else html.encode()
     try:
-        if target.suffix.lower() == ".html":
-            target.write_text(html, encoding="utf-8")
-            return
-        from weasyprint import HTML  # an extra, and slow to import
-
-        HTML(string=html).write_pdf(target)
+        target.write_bytes(content)
     except OSError as error:
         raise EdgectlError(
             where=str(target),
@@ -89,3 +85,17 @@ def write(target: Path, html: str) -> None:
             because="The sheet is nowhere else.",
             remedy="Name a file in a folder that you may write to.",
         ) from error
+
+
+def _pdf(html: str) -> bytes:
+    try:
+        from weasyprint import HTML  # an extra, and slow to import
+    except OSError as error:
+        raise EdgectlError(
+            where="weasyprint",
+            problem=f"a library that it needs cannot be loaded: {str(error).splitlines()[0]}",
+            because="It sets the text of a PDF with Pango.",
+            remedy="Install Pango (Debian: apt install libpango-1.0-0 libpangoft2-1.0-0), or ask "
+            "for .html and print that.",
+        ) from error
+    return bytes(HTML(string=html).write_pdf())

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from edgectl.image.authority import (
     MAINTENANCE_S_MAX,
     Person,
     RefusedError,
+    current_note,
     last_note,
     notes_path,
 )
@@ -214,6 +216,16 @@ def test_a_note_that_was_cut_off_is_passed_over(running: Running) -> None:
         file.write('{"action": "byp')
     assert last_note(path, "bypass", "IL-METERS")["reason"] == "first"
     assert last_note(None, "bypass", "IL-METERS") == {}
+    assert current_note(path, "bypass", "IL-METERS")["reason"] == "first"
+
+
+def test_a_note_whose_time_is_over_is_about_another_bypass(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.person.bypass("IL-METERS", 60.0, "first")
+    later_s = time.time() + 61.0
+    monkeypatch.setattr(time, "time", lambda: later_s)
+    assert current_note(running.reader.path, "bypass", "IL-METERS") == {}
 
 
 CLI = CliRunner()

@@ -163,8 +163,7 @@ def test_a_pdf_without_its_package_says_what_to_install(
 
 
 def test_a_pdf_has_the_pages_of_the_sheet(tmp_path: Path) -> None:
-    if importlib.util.find_spec("weasyprint") is None:
-        pytest.skip("weasyprint is not installed: the extra report")
+    pytest.importorskip("weasyprint", reason="the extra report is not installed")
     target = tmp_path / "matrix.pdf"
     page.write(target, matrix_html(SITE))
     assert target.read_bytes().startswith(b"%PDF-")
