@@ -5,7 +5,7 @@ template is checked as what is written. Lines stay those of the site file.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from edgectl.profiles.problems import (
@@ -136,9 +136,15 @@ def _gives(row: Row, key: str, template: Template) -> bool:
     return head in row
 
 
+def _tables(row: Row, one: str, many: str) -> list[Row]:
+    """The tables of `cause` or `causes`, `effect` or `effects`; of another type they are none."""
+    listed = row.get(many)
+    found = [row.get(one), *(listed if isinstance(listed, list) else [])]
+    return [each for each in found if isinstance(each, dict)]
+
+
 def _causes(row: Row) -> list[Row]:
-    causes = [row.get("cause"), *(row["causes"] if isinstance(row.get("causes"), list) else [])]
-    return [each for each in causes if isinstance(each, dict)]
+    return _tables(row, "cause", "causes")
 
 
 def _all_tagged(row: Row) -> bool:
@@ -182,15 +188,11 @@ def _merged(template: Any, own: Any) -> Any:
     return template | own
 
 
-def _effects(row: Row) -> Iterator[Row]:
-    for each in [row.get("effect"), *(row.get("effects") or [])]:
-        if isinstance(each, dict):
-            yield each
-
-
 def _put_asset(report: Report, path: Path, row: Row) -> None:
     """Name the battery in every effect that acts on one."""
-    acting = [each for each in _effects(row) if each.get("action") in STORAGE_ACTIONS]
+    acting = [
+        each for each in _tables(row, "effect", "effects") if each.get("action") in STORAGE_ACTIONS
+    ]
     for each in acting:
         each.setdefault("asset", row["asset"])
     if not acting and row.get("group") != row["asset"]:

@@ -5,6 +5,7 @@ import re
 import pytest
 from catalogue_rig import ALARM, MONITORS, PATH, ROWS, TEXT, refused, site_of
 
+from edgectl.errors import Problem, SiteFileError
 from edgectl.site_model import load_site
 from edgectl.site_model.schema_interlock import InterlockEntry
 from edgectl.site_model.schema_monitor import MonitorEntry
@@ -202,3 +203,27 @@ def test_a_refused_template_hides_no_other_problem_and_moves_no_line() -> None:
 def test_a_whole_text_is_not_changed_by_taking_over() -> None:
     assert load_site(PATH).sha256 == load_site(PATH).sha256
     assert "I07-high" in TEXT
+
+
+KEYS = ("use", "tag", "tags", "asset", "monitor", "cause", "causes", "effect", "effects", "id",
+        "vote", "group", "catalogue")  # fmt: skip
+VALUES = ("5", '"x"', "[]", "{}", "true", "[1, 2]", "[{}]", '["A.b"]', "{ a = 1 }", "nan")
+SHAPES = ("I07-high", "I12-voltage", "I14-weld", "I02-gas", "I01-estop", "I08-unknown")
+
+
+def problems_of(rows: str) -> tuple[Problem, ...]:
+    """What is told of rows; nothing of sound ones."""
+    try:
+        site_of(rows)
+    except SiteFileError as error:
+        return error.problems
+    return ()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_of_any_type_is_understood_or_refused_in_words(name: str, key: str) -> None:
+    kept = "\n".join(line for line in ROWS[name].split("\n") if not line.startswith(f"{key} "))
+    for value in VALUES:
+        told = problems_of(ALARM + f"{kept}\n{key} = {value}\n")
+        assert all(each.where and each.remedy for each in told), value
