@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commissioning": BASE | {"profiles", "site_model"},
     "grid_code": BASE | {"profiles", "site_model", "commissioning"},
     "image": BASE | {"profiles", "site_model"},
+    "sheets": BASE | {"profiles", "site_model"},
     "ledger": TABLES,
     "accounting": TABLES | {"ledger"},
     "mqtt": TABLES | {"ledger"},
@@ -41,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plant": TABLES,
     "cli": TABLES
     | {"ledger", "mqtt", "controller", "services", "plant", "commissioning", "alarms"}
-    | {"grid_code", "accounting"},
+    | {"grid_code", "accounting", "sheets"},
 }
 
 # Units that exist only outside: in profiles, in the site file, in what people read.

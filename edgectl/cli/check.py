@@ -14,12 +14,12 @@ from edgectl.cli.page import STYLES, console, plain_table
 from edgectl.errors import FileError
 from edgectl.grid_code.site import site_rules
 from edgectl.profiles import Profile
-from edgectl.profiles.units import KELVIN_OF_0_DEGC, unit_text
-from edgectl.site_model import Cause, Interlock, KernelTables, Site, compile_tables
+from edgectl.site_model import KernelTables, Site, compile_tables
 from edgectl.site_model.load import load_site
 from edgectl.site_model.proofs import stop_text
 from edgectl.site_model.schedule import LinkSchedule, schedule
 from edgectl.site_model.tables_control import ordered_loads
+from edgectl.site_model.text import cause_text, effect_text
 
 EPILOG = """\b
 exit status
@@ -28,8 +28,6 @@ exit status
 """
 
 PRIORITY_STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
-SIGNS = {"above": ">", "below": "<", "equal": "=", "not_equal": "≠"}
-NO_BREAK = "\N{NO-BREAK SPACE}"
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 J_PER_MWH = 3.6e9
@@ -241,39 +239,6 @@ def _assets(site: Site) -> Table:
         worst = f"{_megawatt(load.worst_case_w)} when lost"
         table.add_row(load.id, f"load {load.kind}", load.power, worst)
     return table
-
-
-def quantity_text(value: float, unit: str) -> str:
-    """A threshold as a person reads it: MW, °C, per cent."""
-    if unit == "W":
-        large = abs(value) >= W_PER_MW
-        text = f"{value / W_PER_MW:g} MW" if large else f"{value / 1000:g} kW"
-    elif unit == "K":
-        text = f"{value - float(KELVIN_OF_0_DEGC):g} °C"
-    elif unit == "ratio":
-        text = f"{value:.4g}" if abs(value) > 1 else f"{value * 100:g} %"
-    else:
-        text = f"{value:g}" if unit == "count" else unit_text(value, unit)
-    return text.replace(" ", NO_BREAK)
-
-
-def cause_text(cause: Cause) -> str:
-    """A cause as an operator reads it."""
-    if cause.op == "bad":
-        return f"{cause.tag} is bad"
-    if cause.op == "limit":
-        return f"{cause.tag} clamps"
-    text = f"{cause.tag} {SIGNS[cause.op]} {quantity_text(cause.on, cause.unit)}"
-    same = cause.on == cause.off
-    return text if same else f"{text}, until {quantity_text(cause.off, cause.unit)}"
-
-
-def effect_text(row: Interlock) -> str:
-    """All effects of a row; the asset only where it is not the row's own group."""
-    return ", ".join(
-        f"{each.action} {each.asset}" if each.asset not in (None, row.group) else each.action
-        for each in row.effects
-    )
 
 
 def _interlocks(site: Site) -> Table:

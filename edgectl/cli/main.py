@@ -15,6 +15,7 @@ from edgectl.errors import EdgectlError
 
 VERBS = {
     "check": "Check a site file and its device profiles.",
+    "interlocks": "List, draw, watch, reset and bypass interlocks.",
     "profile": "List, show and check device profiles.",
     "probe": "Ask one device who it is and what it says.",
     "scan": "Find who answers Modbus in a range of addresses.",

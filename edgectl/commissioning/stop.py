@@ -150,10 +150,20 @@ def _acts(row: Interlock, action: str) -> bool:
     return any(each.action == action for each in row.effects)
 
 
+def _owners(site: Site, tag: str) -> set[str]:
+    """Devices or batteries whose points a tag is made of; of a monitor those of its inputs."""
+    monitor = next((each for each in site.monitors if each.id == _owner(tag)), None)
+    if monitor is None:
+        return {_owner(tag)}
+    return {owner for each in monitor.inputs for owner in _owners(site, each)}
+
+
 def _hang_on(site: Site, owner: str) -> tuple[Interlock, ...]:
     """Rows with a cause among the points of one device or battery."""
     return tuple(
-        row for row in site.interlocks if any(_owner(cause.tag) == owner for cause in row.causes)
+        row
+        for row in site.interlocks
+        if any(owner in _owners(site, cause.tag) for cause in row.causes)
     )
 
 

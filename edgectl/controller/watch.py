@@ -3,6 +3,7 @@
 It reads the segment like any other reader and can therefore disturb nothing.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import structlog
 
 from edgectl.events import emit
 from edgectl.image import SegmentReader
+from edgectl.image.authority import current_note
 from edgectl.image.changes import Changes
 
 STALLED_AFTER_PERIODS = 5
@@ -24,7 +26,7 @@ class Watch:
         """reader   of the segment this process writes"""
         self.reader = reader
         nothing = np.zeros(1, reader.layout.snapshot)[0]  # so that what is there first is told too
-        self.changes = Changes(reader.directory, nothing)
+        self.changes = Changes(reader.directory, nothing, partial(current_note, reader.path))
         self.next_seq = 0
         self.stalled = False
 

@@ -1,23 +1,31 @@
 """Changes from scan to scan, as declared events: for the log, and for the topic `event`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from edgectl._kernel.interlock import RowFlag
+
 LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 INTERLOCK_TRIPPED, INTERLOCK_LATCHED = 2, 3  # InterlockStatus
+BYPASSED, DISCREPANT = int(RowFlag.ROW_BYPASSED), int(RowFlag.ROW_DISCREPANT)
 Event = tuple[str, dict[str, Any]]
+Notes = Callable[[str, str], dict[str, Any]]
 
 
 class Changes:
     """Compares each scan with the one before. The first is what is compared with."""
 
-    def __init__(self, directory: Mapping[str, Any], image: Any = None) -> None:
+    def __init__(
+        self, directory: Mapping[str, Any], image: Any = None, notes: Notes | None = None
+    ) -> None:
         """Prepare for the segment whose directory this is.
 
         image   snapshot that the first is compared with; None: the first is
+        notes   gives who asked for an action on a row, and why
         """
+        self._notes = notes
         self.site = str(directory["site"])
         self.interlocks = directory["interlocks"]
         self.devices = directory["devices"]
@@ -72,6 +80,32 @@ class Changes:
                 },
             )
         yield from self._rows(before, record, scan)
+        yield from self._authority(before, record, scan)
+
+    def _authority(self, before: Any, record: Any, scan: int) -> Iterator[Event]:
+        """Bypass, contradiction and maintenance mode, from the flags beside each row's status."""
+        then, now = before["interlock_flags"], record["interlock_flags"]
+        for row in np.flatnonzero((then ^ now) & (BYPASSED | DISCREPANT)).tolist():
+            spec, changed = self.interlocks[row], int(then[row] ^ now[row])
+            fields = {"interlock": spec["id"], "title": spec.get("title"), "scan": scan}
+            group = {"group": spec.get("group")}
+            if changed & BYPASSED and now[row] & BYPASSED:
+                yield "interlock.bypassed", fields | group | self._who("bypass", spec["id"])
+            elif changed & BYPASSED:
+                yield "interlock.bypass_ended", fields | group
+            if changed & DISCREPANT and now[row] & DISCREPANT:
+                yield "interlock.discrepancy", fields | {"priority": spec.get("priority")}
+        if record["head"]["maintenance"] and not before["head"]["maintenance"]:
+            yield (
+                "maintenance.entered",
+                {"site": self.site, "scan": scan} | self._who("maintenance", ""),
+            )
+        elif before["head"]["maintenance"] and not record["head"]["maintenance"]:
+            yield "maintenance.left", {"site": self.site, "scan": scan}
+
+    def _who(self, action: str, row: str) -> dict[str, Any]:
+        note = self._notes(action, row) if self._notes else {}
+        return {key: note[key] for key in ("by", "reason") if key in note}
 
     def _rows(self, before: Any, record: Any, scan: int) -> Iterator[Event]:
         then, now = before["interlocks"], record["interlocks"]

@@ -1,10 +1,12 @@
 """Journal and snapshot to MQTT: live only. What a slow broker misses, the ledger has."""
 
 import time
+from functools import partial
 from typing import Any
 
 from edgectl.errors import SegmentError
 from edgectl.image import SegmentReader
+from edgectl.image.authority import current_note
 from edgectl.image.changes import Changes, Event
 from edgectl.mqtt import FastEncoder, Publisher, StateEncoder
 from edgectl.mqtt.state import number
@@ -22,7 +24,7 @@ class MqttFeed:
         self._publisher = publisher
         self._state = StateEncoder(reader.directory, publisher.topics.node)
         self._fast = FastEncoder(reader.directory)
-        self._changes = Changes(reader.directory)
+        self._changes = Changes(reader.directory, notes=partial(current_note, reader.path))
         self._next_seq = reader.journal_head
         self._state_due_s = 0.0
         self._snapshot_seq = -1

@@ -34,6 +34,7 @@ VALUE_KEYS = {
 Entry = TypeVar("Entry", CauseEntry, EffectEntry)
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+NEVER_BYPASSED = {"I01": "an E-stop", "I02": "of fire or gas", "I04": "a trip of the BMS"}
 
 
 def check_interlocks(context: Context) -> tuple[Interlock, ...]:
@@ -290,6 +291,14 @@ def _check_reset(context: Context, path: Path, entry: InterlockEntry) -> None:
             "A lock-out turns auto into operator; this row never clears by itself anyway.",
             'Remove the lockout, or write reset = "auto".',
             RANK_VALUE,
+        )
+    if entry.bypass == "authorised" and entry.catalogue in NEVER_BYPASSED:
+        context.add(
+            (*path, "bypass"),
+            f"bypass is authorised, and the row is {NEVER_BYPASSED[entry.catalogue]}",
+            "E-stop, fire and BMS trip have no way around (IEC 61511-1 11.7).",
+            'Write bypass = "never".',
+            RANK_SAFETY,
         )
     if entry.bypass == "authorised" and entry.reset == "local":
         context.add(

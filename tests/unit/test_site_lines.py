@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,8 @@ def test_a_refused_file_lists_its_problems_as_json(
 ) -> None:
     text = find_site("demo").read_text(encoding="utf-8")
     bad = tmp_path / "bad.toml"
-    bad.write_text(text.replace("above_ratio = 0.90", "above_ratio = 0.80"))
+    limit = "cause = { above_ratio = 0.80 }  # under the reset of the template\nproof_test"
+    bad.write_text(re.sub(r'(?s)(SOC-HIGH".*?)proof_test', rf"\g<1>{limit}", text))
     with pytest.raises(typer.Exit) as ended:
         check(str(bad), json=True)
     assert ended.value.exit_code == 2

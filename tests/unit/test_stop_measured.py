@@ -76,6 +76,12 @@ def test_a_meter_of_its_own_allows_a_full_silence_and_without_one_reads_go_on() 
     assert "IL-BESS-01-PCS-LOST" not in weaker.expected, "reads go on, so it must not trip"
 
 
+def test_a_row_over_a_monitor_is_explained_by_the_silence_of_its_input() -> None:
+    assert {"IL-BESS-01-LIFE", "IL-OPPOSED", "IL-BESS-01-RAMP"} <= set(PLAN.expected)
+    assert "IL-BESS-02-LIFE" not in PLAN.expected
+    assert "IL-BESS-01-T-RISE" not in PLAN.expected, "it hangs on the BMS, which goes on"
+
+
 def without_meter() -> Site:
     """The demo site, its batteries seen by their converters alone."""
     blind = tuple(replace(each, proof_meter=None) for each in SITE.batteries)

@@ -126,6 +126,7 @@ def test_internal_points_come_last_in_their_order(site: Site, tables: KernelTabl
     for battery in site.batteries:
         for name, _ in BATTERY_POINTS:
             wanted.append(f"{battery.id}.{name}")
+    wanted += [f"{each.id}.value" for each in site.monitors]
     assert names[first:] == wanted
     rows = tables.points[first:]
     assert (rows["type"] == PointType.TYPE_INTERNAL).all()
@@ -179,7 +180,7 @@ def test_the_e_stop_row_is_what_the_catalogue_says(tables: KernelTables) -> None
 
 def test_a_limit_row_bites_under_the_rating_of_its_asset(site: Site, tables: KernelTables) -> None:
     limits = tables.causes[tables.causes["op"] == CauseOp.CAUSE_LIMIT]
-    assert len(limits) == 2 * len(site.batteries)
+    assert len(limits) == 2 * len(site.batteries) + 1, "both ways of each, and the import"
     assert (limits["on"] == site.batteries[0].charge_rating_w).all()
 
 
