@@ -101,9 +101,7 @@ def _directory(keep: Path | None, summary_file: Path | None) -> Iterator[Path]:
         yield keep
         return
     if summary_file is not None:
-        yield Path(
-            tempfile.mkdtemp(prefix=f"{summary_file.stem}.ledger-", dir=summary_file.parent)
-        )
+        yield Path(tempfile.mkdtemp(prefix=f"{summary_file.stem}.ledger-", dir=summary_file.parent))
         return
     with tempfile.TemporaryDirectory(prefix="edgectl-demo-") as temporary:
         yield Path(temporary)
