@@ -23,10 +23,12 @@ TENANTS = [
 class FeedRig:
     """What the services do for the ledger, one step at a time."""
 
-    def __init__(self, where: Path, utc_ns: int = UTC_NS, **ledger: Any) -> None:
+    def __init__(
+        self, where: Path, utc_ns: int = UTC_NS, tenants: Any = TENANTS, **ledger: Any
+    ) -> None:
         self.where, self.heads, self.log = where, list[TreeHead](), EventLog()
         self.quality, self.leap = "synchronised", None
-        said = directory() | {"tenants": TENANTS, "ledger": ledger}
+        said = directory() | {"tenants": tenants, "ledger": ledger}
         self.segment: Segment = private_segment(said, 8192)
         self.segment.head["start_utc_ns"] = utc_ns
         self.fake = FakeController(self.segment, utc_ns)

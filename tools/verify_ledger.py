@@ -280,14 +280,15 @@ def said_by(content: bytes) -> dict[str, Any]:
     return value
 
 
-def rows_of(columns: bytes, count: int, width: int) -> bytes:
+def rows_of(columns: list[bytes], count: int) -> bytes:
     """Byte columns, each row combined by XOR with the one before, back into rows.
 
     The prefix XOR of n rows is log2(n) shifts of one large integer.
     """
+    width = len(columns)
     table = bytearray(count * width)
-    for column in range(width):
-        table[column::width] = columns[column * count : (column + 1) * count]
+    for at, column in enumerate(columns):
+        table[at::width] = column
     mixed, step, bits = int.from_bytes(table, "little"), 1, 8 * count * width
     while step < count:
         mixed ^= (mixed << (8 * width * step)) & ((1 << bits) - 1)
@@ -295,34 +296,59 @@ def rows_of(columns: bytes, count: int, width: int) -> bytes:
     return mixed.to_bytes(count * width, "little")
 
 
+class Bytes:
+    """Bytes that are taken from the front."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.at = content, 0
+
+    def take(self, length: int) -> bytes:
+        """The next bytes. Raises ValueError where there are not so many."""
+        taken = self.content[self.at : self.at + length]
+        self.at += length
+        if len(taken) != length:
+            raise ValueError("a pack is cut off")
+        return taken
+
+    def left(self) -> int:
+        """How many there still are."""
+        return len(self.content) - self.at
+
+
 def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
     """Head, parts and check of each record of a pack."""
-    content = body[1:]
+    quiet, noise = Bytes(body[1:]), Bytes(b"")
     if body[:1] == b"\1":
+        (length,) = struct.unpack(">I", quiet.take(4))
+        noise = Bytes(quiet.take(length))
         inflater = zlib.decompressobj()
-        content = inflater.decompress(content, UNPACKED_MAX)
+        quiet = Bytes(inflater.decompress(quiet.take(quiet.left()), UNPACKED_MAX))
         if not inflater.eof or inflater.unused_data or inflater.unconsumed_tail:
             raise ValueError("a pack is cut off")
     elif body[:1] != b"\0":
         raise ValueError("a pack of an unknown form")
-    found, at = [], 0
-    while at < len(content):
-        count, parts = struct.unpack_from(">IH", content, at)
-        shape = struct.unpack_from(f">{parts + 1}I", content, at + 6)
-        at += 10 + 4 * parts
+    found = []
+    while quiet.left():
+        count, parts = struct.unpack(">IH", quiet.take(6))
+        shape = struct.unpack(f">{parts + 1}I", quiet.take(4 * parts + 4))
         width = sum(shape)
-        checks, at = content[at : at + 4 * count], at + 4 * count
-        rows, at = content[at : at + count * width], at + count * width
-        if not count or at > len(content):
-            raise ValueError("a run is cut off")
+        if not count or not 0 < width * count <= UNPACKED_MAX:
+            raise ValueError("a run of no size")
         if body[0]:
-            rows = rows_of(rows, count, width)
+            mask = int.from_bytes(quiet.take(-(-width // 8)), "big") >> (-width % 8)
+            checks = noise.take(4 * count)
+            order = [noise if mask >> bit & 1 else quiet for bit in range(width - 1, -1, -1)]
+            rows = rows_of([source.take(count) for source in order], count)
+        else:
+            checks, rows = quiet.take(4 * count), quiet.take(count * width)
         for row in range(count):
             low, fields = row * width, []
             for length in shape:
                 fields.append(rows[low : low + length])
                 low += length
             found.append((fields[0], fields[1:], checks[4 * row : 4 * row + 4]))
+    if noise.left():
+        raise ValueError("bytes are left over")
     return found
 
 

@@ -68,6 +68,7 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
         kept, names = _read(ledger, base, low, high + 1)
     assert names is not None, "record 0 of a ledger is a START"
     part = _part_of(ledger.site, kept[names - base], tenant)
+    _hold_tenants(ledger.site, kept[names - base : high + 1 - base], tenant, part)
     head = next((each for each, _ in heads if each.size > high), None)
     if head is None:
         signed = heads[-1][0].size if heads else 0
@@ -164,6 +165,22 @@ def _part_of(site: str, named: Kept, tenant: str) -> int:
             remedy="Use an id of the site file's [[tenant]]; see edgectl check SITE.",
         )
     return 1 + tenants.index(tenant)
+
+
+def _hold_tenants(site: str, kept: list[Kept], tenant: str, part: int) -> None:
+    """Every run in the time has the tenant in the same place, or the part would be another's."""
+    for each in kept:
+        if each.row.kind in NAMING:
+            tenants = [str(one["id"]) for one in unpacked(each.stored.parts[0])["tenants"]]
+            if tenants[part - 1 : part] != [tenant]:
+                when = datetime.fromtimestamp(each.row.utc_s, UTC).isoformat()
+                raise ReceiptError(
+                    where=f"receipt of {site}",
+                    problem=f"the site's tenants changed at {when}; then they were: "
+                    f"{', '.join(tenants) or 'none'}",
+                    because="One receipt shows one part of each record, of one list of tenants.",
+                    remedy="Make one receipt up to that time, and one from it on.",
+                )
 
 
 def _shown(kept: Kept, span: Span, part: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,12 @@ SALT_BYTES = 16
 SALTS_A_BLOCK = 64
 CHECK_BYTES = 4  # of each leaf, beside it: names the one record that was altered
 PARTS_MAX = 256
+NOISE_ZEROS_MAX = 0.015  # of a column mixed by XOR: with fewer zeros deflating gains nothing
 DEFLATE_LEVEL = 1  # higher levels gain 1 to 2 % here and take thrice the time
 PACK_BYTES_MAX = 64 << 20  # a pack that claims to be larger is none of ours
+
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Codec(IntEnum):
@@ -176,28 +181,37 @@ def encode(records: Sequence[Stored], codec: Codec) -> bytes:
 
 def encode_runs(runs: Sequence[Run], codec: Codec) -> bytes:
     """A pack of these runs."""
-    made = []
+    if codec is Codec.PLAIN:
+        plain = [part for run in runs for part in (_described(run), run.checks, run.rows)]
+        return bytes([codec]) + b"".join(plain)
+    noise, quiet = list[bytes](), list[bytes]()
     for run in runs:
-        rows, count = run.rows, len(run)
-        if codec is Codec.DENSE:
-            matrix = np.frombuffer(rows, np.uint8).reshape(count, -1).copy()
-            matrix[1:] ^= matrix[:-1].copy()
-            rows = matrix.T.tobytes()
-        shape = run.shape
-        made += [struct.pack(f">IH{len(shape)}I", count, len(shape) - 1, *shape), run.checks, rows]
-    content = b"".join(made)
-    if codec is Codec.DENSE:
-        content = zlib.compress(content, DEFLATE_LEVEL)
-    return bytes([codec]) + content
+        matrix = np.frombuffer(run.rows, np.uint8).reshape(len(run), -1).copy()
+        matrix[1:] ^= matrix[:-1].copy()
+        columns = np.ascontiguousarray(matrix.T)
+        noisy = np.count_nonzero(columns == 0, axis=1) < NOISE_ZEROS_MAX * len(run)
+        noise += [run.checks, columns[noisy].tobytes()]
+        quiet += [_described(run), np.packbits(noisy).tobytes(), columns[~noisy].tobytes()]
+    raw = b"".join(noise)
+    deflated = zlib.compress(b"".join(quiet), DEFLATE_LEVEL)
+    return bytes([codec]) + struct.pack(">I", len(raw)) + raw + deflated
+
+
+def _described(run: Run) -> bytes:
+    shape = run.shape
+    return struct.pack(f">IH{len(shape)}I", len(run), len(shape) - 1, *shape)
 
 
 def decode_runs(body: bytes) -> list[Run]:
     """The runs of a pack. Raises PackError where it is not one."""
     if not body or body[0] not in (Codec.PLAIN, Codec.DENSE):
         raise PackError("its first byte names no known form")
-    dense = body[0] == Codec.DENSE
-    content = inflate(body[1:]) if dense else body[1:]
-    runs, at = [], 0
+    if body[0] == Codec.PLAIN:
+        content, noise = body[1:], b""
+    else:
+        (length,) = struct.unpack(">I", body[1:5]) if len(body) >= 5 else (len(body),)
+        noise, content = body[5 : 5 + length], inflate(body[5 + length :])
+    runs, at, taken = [], 0, 0
     while at < len(content):
         try:
             count, parts = struct.unpack_from(">IH", content, at)
@@ -205,22 +219,48 @@ def decode_runs(body: bytes) -> list[Run]:
         except struct.error as error:
             raise PackError("it ends inside the description of a run") from error
         at += 6 + 4 * (parts + 1)
-        width = sum(shape)
-        end = at + count * (CHECK_BYTES + width)
-        if not count or not shape[0] or parts > PARTS_MAX or end > len(content):
-            raise PackError(f"a run of {count} records of {width} bytes does not fit")
-        checks, at = content[at : at + CHECK_BYTES * count], at + CHECK_BYTES * count
-        rows, at = content[at:end], end
-        if dense:
-            rows = _undo(rows, width, count)
-        runs.append(Run(shape, checks, rows))
+        if not count or not shape[0] or parts > PARTS_MAX or count * sum(shape) > PACK_BYTES_MAX:
+            raise PackError(f"a run of {count} records of {sum(shape)} bytes cannot be")
+        if body[0] == Codec.PLAIN:
+            end = at + count * (CHECK_BYTES + sum(shape))
+            run = Run(shape, content[at : at + CHECK_BYTES * count],
+                      content[at + CHECK_BYTES * count : end])  # fmt: skip
+        else:
+            run, end, taken = _dense_run(shape, count, content, at, noise, taken)
+        if end > len(content):
+            raise PackError(f"a run of {count} records does not fit")
+        runs.append(run)
+        at = end
+    if taken != len(noise):
+        raise PackError("bytes are left over")
     return runs
 
 
-def _undo(columns: bytes, width: int, count: int) -> bytes:
+def _dense_run(
+    shape: tuple[int, ...], count: int, content: bytes, at: int, noise: bytes, taken: int
+) -> tuple[Run, int, int]:
+    """A run out of its quiet columns, from `at` on, and its noisy ones, from `taken` on."""
+    width = sum(shape)
+    mask = np.unpackbits(np.frombuffer(content[at : at + -(-width // 8)], np.uint8))
+    noisy = mask[:width].astype(bool)
+    at += -(-width // 8)
+    loud = int(noisy.sum())
+    checks = noise[taken : taken + CHECK_BYTES * count]
+    taken += CHECK_BYTES * count
+    ends = at + (width - loud) * count, taken + loud * count
+    if len(noisy) < width or mask[width:].any() or ends[0] > len(content) or ends[1] > len(noise):
+        raise PackError(f"a run of {count} records does not fit")
+    columns = np.empty((width, count), np.uint8)
+    columns[~noisy] = np.frombuffer(content[at : ends[0]], np.uint8).reshape(-1, count)
+    columns[noisy] = np.frombuffer(noise[taken : ends[1]], np.uint8).reshape(-1, count)
+    return Run(shape, checks, _undo(columns)), ends[0], ends[1]
+
+
+def _undo(columns: Array) -> bytes:
     """Byte columns combined row by row back into rows; eight columns at a time."""
+    width, count = columns.shape
     padded = np.zeros((count, -(-width // 8) * 8), np.uint8)
-    padded[:, :width] = np.frombuffer(columns, np.uint8).reshape(width, count).T
+    padded[:, :width] = columns.T
     words = padded.view(np.uint64)
     np.bitwise_xor.accumulate(words, axis=0, out=words)
     return padded[:, :width].tobytes()

@@ -299,7 +299,8 @@ class Sealer:
         content = wal_path(path).read_bytes() if wal_path(path).exists() else b""
         log = parse_log(content, checked=False)
         digests = file_digests(self._file) if self._digests is None else self._digests
-        digests += [bytes(DIGEST_BYTES)] * (log.file_pages - len(digests))
+        # What the file grows by and SQLite does not write is a hole: its lock page, at 1 GiB.
+        digests += [page_digest(bytes(PAGE_BYTES))] * (log.file_pages - len(digests))
         for page, at in log.pages.items():
             digests[page - 1] = page_digest(content[at : at + PAGE_BYTES])
         self._digests = digests

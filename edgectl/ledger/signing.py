@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +132,8 @@ class Witnesses:
     def close(self, timeout_s: float = 2.0) -> None:
         """Let each send what it has, for so long."""
         for waiting in self._queues:
-            waiting.put(None)
+            with suppress(queue.Full):  # then it is stopped where it waits
+                waiting.put_nowait(None)
         for thread in self._threads:
             thread.join(timeout_s)
         self._stop.set()

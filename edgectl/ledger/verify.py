@@ -99,7 +99,7 @@ def verify(
     for path in find_files(ledger):
         sites.setdefault(site_of(path), []).append(path)
     results = []
-    for paths in sites.values():
+    for site, paths in sites.items():
         for tries in range(1, LIVE_TRIES + 1):
             result = _Verifier(paths, key, pinned_heads, processes).run(
                 partial=partial or not ledger.is_dir()
@@ -107,6 +107,8 @@ def verify(
             if result.good or tries == LIVE_TRIES or not _written_now(paths[-1]):
                 break
             time.sleep(0.2)  # the writer may have been between two of its steps
+        if ledger.is_dir():
+            result.ledger = str(ledger) if len(sites) == 1 else f"{ledger}, {site}"
         results.append(result)
     return results
 
@@ -150,7 +152,7 @@ class _Verifier:
         self.key = key
         self.pinned = pinned
         self.processes = processes
-        self.result = Result(str(paths[0].parent if len(paths) > 1 else paths[0]))
+        self.result = Result(str(paths[0]))
         self.tree = Frontier()
         self.head: TreeHead | None = None
         self.heads: list[TreeHead] = []

@@ -86,6 +86,18 @@ def test_a_pack_gives_back_its_records_and_their_leaves(records, codec, first):
     assert leaves_of(key, first, records) == each
 
 
+@given(records=RECORDS, codec=st.sampled_from(Codec), data=st.data())
+def test_a_pack_that_was_altered_is_refused_or_gives_other_bytes_never_an_accident(
+    records, codec, data
+):
+    body = bytearray(encode(records, codec))
+    body[data.draw(st.integers(0, len(body) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        decode(bytes(body))
+    except PackError:
+        return
+
+
 @given(content=st.binary(max_size=200))
 def test_bytes_that_are_no_pack_are_refused_and_nothing_else_happens(content):
     try:

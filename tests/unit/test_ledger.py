@@ -18,7 +18,8 @@ from fake_controller import FakeController, directory, flow_cells
 
 from edgectl.errors import LedgerError
 from edgectl.image import Segment, SegmentReader, create_segment, private_segment
-from edgectl.ledger import Cursor, Kind, Ledger, LedgerWriter, canonical, data_dir, merkle
+from edgectl.ledger import Cursor, Kind, Ledger, LedgerWriter, canonical, data_dir, merkle, seal
+from edgectl.ledger.keys import generate
 from edgectl.ledger.month import read_meta
 from edgectl.ledger.record import decode, leaf_of
 
@@ -269,6 +270,23 @@ def test_each_month_has_its_file_and_numbers_go_on(tmp_path: Path) -> None:
     rig.pump()
     assert [row.seq for row in rig.ledger.rows()] == list(range(6))
     assert covered(rig.ledger) == list(range(50))
+
+
+def test_a_page_that_sqlite_leaves_out_as_the_file_grows_is_sealed_as_the_hole_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite never writes the page with its lock bytes, at 1 GiB; in the file it is zeros."""
+    path = tmp_path / "fake-2024-01.sqlite"
+    path.write_bytes(b"\1" * seal.PAGE_BYTES)
+    content = b"\3" * seal.PAGE_BYTES
+    seal.wal_path(path).write_bytes(content)
+    monkeypatch.setattr(seal, "parse_log", lambda *_, **__: seal.Log({3: 0}, 3, 0, 0))
+    sealer = seal.Sealer()
+    sealer.begin(path)
+    made = seal.parse_seal(sealer.seal(path, generate(tmp_path / "a.key"), "fake", b""))
+    sealer.close()
+    path.write_bytes(b"\1" * seal.PAGE_BYTES + bytes(seal.PAGE_BYTES) + content)
+    assert seal.page_faults(path.name, seal.digests_of(path), made, seal.Log({}, 0, 0, 0)) == []
 
 
 def test_a_second_writer_is_refused(rig: Rig) -> None:

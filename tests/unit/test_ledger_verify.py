@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import verify_ledger as stranger
-from ledger_rig import SITE, UTC_NS, FeedRig
+from ledger_rig import SITE, TENANTS, UTC_NS, FeedRig
 from typer.testing import CliRunner
 
 from edgectl.cli import key as key_verb
@@ -321,6 +321,21 @@ def test_a_receipt_is_refused_for_strangers_other_times_and_what_is_not_signed(
         receipt_of(rig, "acme", 5_000, 6_000)
     with pytest.raises(ReceiptError, match="not under a signed head"):
         receipt_of(rig, "acme", 0, 29)
+
+
+def test_tenants_that_change_places_never_get_each_others_part(
+    closed: FeedRig, tmp_path: Path
+) -> None:
+    """A site file with another order of tenants: part 1 is somebody else's from there on."""
+    swapped = FeedRig(closed.where, UTC_NS + 30 * 10**9, TENANTS[::-1])
+    swapped.run(20)
+    swapped.feed.close()
+    with pytest.raises(ReceiptError, match=r"tenants changed at .*bolt, acme"):
+        receipt_of(closed, "acme", 20, 40)
+    for low, high in ((20, 29), (33, 45)):
+        path = tmp_path / "r.gz"
+        path.write_bytes(receipt_of(closed, "acme", low, high))
+        assert stranger.verify_receipt(path, closed.key)["seconds"] == high - low
 
 
 def test_carbon_per_unit_of_compute_names_its_counter(rig: FeedRig, tmp_path: Path) -> None:

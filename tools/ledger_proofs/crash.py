@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import tempfile
@@ -35,6 +36,7 @@ BOOT = 1
 BEGIN_S = 1_769_903_990  # ten seconds before a month ends
 NOW = ClockState(BEGIN_S * 10**9, "unknown", None)
 KILLS_A_LEDGER = 50
+WORKS_S = 10.0  # to the first commit, on a busy machine
 PART_BYTES = 150
 RECORDS_PER_RUN = 36
 BATCH = 200  # images a task
@@ -122,6 +124,8 @@ def kill_once(directory: Path, dice: random.Random) -> int:
         finally:
             os._exit(1)
     os.close(writing)
+    if dice.random() < 0.8:  # else it may die before it has opened anything
+        select.select([reading], [], [], WORKS_S)
     time.sleep(dice.uniform(0.0, 0.06))
     if os.waitpid(child, os.WNOHANG) != (0, 0):
         raise AssertionError("the writer ended by itself")
