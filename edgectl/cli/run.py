@@ -13,6 +13,7 @@ from edgectl.controller.deadlines import DeadlineLog, deadline_figures
 from edgectl.controller.runtime import SCANS_MAX, RuntimeOptions
 from edgectl.controller.session import Session
 from edgectl.events import configure_logging
+from edgectl.ledger import data_dir
 from edgectl.services.supervisor import Supervisor
 from edgectl.site_model import compile_tables, load_site
 
@@ -42,6 +43,13 @@ def run(
     services: Annotated[
         bool, typer.Option(help="Start and supervise the ledger and MQTT too.")
     ] = True,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            help="Ledger, latches, black boxes. [$EDGECTL_DATA_DIR, else ./edgectl-data]",
+        ),
+    ] = None,
     services_option: Annotated[
         list[str] | None,
         typer.Option("--services-option", help="Passed on to edgectl services; may be repeated."),
@@ -65,8 +73,10 @@ def run(
     tables = compile_tables(checked)
     periods = round(witness_s * 1e9 / checked.scan.period_ns) if report else 0
     options = RuntimeOptions(dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods)
-    session = Session(checked, tables, options)
-    passed = [*(services_option or []), *(["--log-json"] if log_json else [])]
+    kept = data_dir(data)
+    session = Session(checked, tables, options, kept)
+    passed = ["--data-dir", str(kept), *(services_option or [])]
+    passed += ["--log-json"] if log_json else []
     supervisor = Supervisor(["services", site, *passed]) if services else None
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
