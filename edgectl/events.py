@@ -179,6 +179,28 @@ SPECS = (
     EventSpec("segment.lost", W, ("site", "controller_pid"),
               "The controller is gone without a word; the services wait for the next.",
               "See the controller's last messages and why it ended."),
+    # black box
+    EventSpec("blackbox.opened", W, ("interlock", "scan"),
+              "A row has tripped; what led to it is being frozen.", NOTHING),
+    EventSpec("blackbox.frozen", I,
+              ("file", "interlock", "scan", "trips", "records", "state", "bytes"),
+              "What stood around the trip is in a file; state is complete or truncated.",
+              "Read it: edgectl blackbox show FILE. Copy it off the machine after an incident."),
+    EventSpec("blackbox.evicted", I, ("file", "bytes"),
+              "An old file made room; the newest of each row stays.",
+              "Raise [blackbox] keep_mb if they go too soon."),
+    EventSpec("blackbox.gap_found", W, ("first_seq", "scans_lost"),
+              "Records were overwritten before they were looked through; a trip in them has no "
+              "file.",
+              "Find out why the services were away longer than the journal is deep."),
+    EventSpec("blackbox.cursor_lost", W, ("path", "error"),
+              "The place in the journal cannot be read; it is looked through from its oldest "
+              "record.",
+              "None once; look at the disk if it repeats."),
+    EventSpec("blackbox.write_failed", E, ("path", "error"),
+              "A black box cannot be written; it is tried again, the ring keeps it for minutes.",
+              "Free space or repair the disk."),
+    EventSpec("blackbox.write_restored", I, ("path",), "Black boxes are written again.", NOTHING),
     # ledger
     EventSpec("ledger.opened", I, ("path", "records", "next_seq"),
               "The ledger goes on where its cursor stands.", NOTHING),

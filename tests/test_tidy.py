@@ -30,12 +30,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "site_model": BASE | {"profiles"},
     "commissioning": BASE | {"profiles", "site_model"},
     "image": BASE | {"profiles", "site_model"},
+    "explain": TABLES,
+    "blackbox": TABLES | {"explain"},
+    "prooftest": TABLES | {"explain"},
     "ledger": TABLES,
     "mqtt": TABLES | {"ledger"},
     "controller": TABLES | {"ledger", "mqtt"},
-    "services": TABLES | {"ledger", "mqtt"},
+    "services": TABLES | {"ledger", "mqtt", "blackbox"},
     "plant": TABLES,
-    "cli": TABLES | {"ledger", "mqtt", "controller", "services", "plant", "commissioning"},
+    "cli": TABLES
+    | {"ledger", "mqtt", "controller", "services", "plant", "commissioning"}
+    | {"explain", "blackbox", "prooftest"},
 }
 
 # Units that exist only outside: in profiles, in the site file, in what people read.

@@ -20,8 +20,10 @@ class TripRig(PhysicsRig):
     slots  of the journal
     """
 
-    def __init__(self, slots: int = 2048, *, settle: bool = True, **options: Any) -> None:
-        super().__init__(arm=True, **options)
+    def __init__(
+        self, slots: int = 2048, *, settle: bool = True, scenario: str = "steady", **options: Any
+    ) -> None:
+        super().__init__(arm=True, scenario=scenario, **options)
         self.slots = slots
         self.restart()
         if settle:

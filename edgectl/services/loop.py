@@ -19,6 +19,7 @@ from edgectl.events import emit
 from edgectl.image import SegmentReader, attach, segment_path
 from edgectl.image.reader import read_head
 from edgectl.mqtt import Publisher, Topics, birth
+from edgectl.services.blackbox_feed import BlackboxFeed
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
@@ -58,6 +59,7 @@ class Services:
         self.settings = settings
         self._log = log or structlog.get_logger()
         self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
+        self._blackbox = BlackboxFeed(settings.site, settings.data_dir, self._log)
         self._publisher: Publisher | None = None
         self._carbon = (
             CarbonPoster(
@@ -100,11 +102,12 @@ class Services:
         caught_up = self._ledger.pump()
         if run.mqtt is not None:
             run.mqtt.pump()
+        boxed = self._blackbox.pump() or self._blackbox.failing
         if self._carbon is not None and not over:
             self._carbon.poll()
         if over and self._may_leave(run, caught_up):
             self._leave(run)
-        return not caught_up and self._ledger.failing_since_s is None
+        return not boxed or (not caught_up and self._ledger.failing_since_s is None)
 
     def _read_out(self) -> None:
         """Asked to stop after the controller did: its last records still go into the ledger."""
@@ -123,6 +126,7 @@ class Services:
     def close(self) -> None:
         """Let go of everything. The second under way stays in the journal."""
         self._ledger.close()
+        self._blackbox.close()
         if self._publisher is not None:
             self._publisher.stop()
             self._publisher = None
@@ -142,6 +146,7 @@ class Services:
         self._awaited = False
         self._run = _Run(reader)
         self._ledger.attach(reader)
+        self._blackbox.attach(reader)
         publisher = self._publish_for(reader)
         if publisher is not None:
             self._run.mqtt = MqttFeed(reader, publisher)
@@ -168,7 +173,8 @@ class Services:
     def _may_leave(self, run: _Run, caught_up: bool) -> bool:
         """All is in the ledger; or it cannot be written and nobody waits for that."""
         if caught_up:
-            return self._ledger.finish()
+            boxed = self._blackbox.finish() or self._blackbox.failing
+            return self._ledger.finish() and boxed
         failing_s = self._ledger.failing_since_s
         return (
             failing_s is not None
