@@ -11,14 +11,54 @@ from edgectl._kernel.interlock import InterlockStatus
 from edgectl.blackbox.format import BlackBox
 from edgectl.blackbox.timeline import since_first_ms
 
-HEAD = ("seq", "scan", "time_ns", "utc_ns", "dt_ns", "lateness_ns", "armed", "dry_run",
-        "safe_state", "maintenance", "shed_tier", "grid_w", "it_w", "aux_w", "pv_w", "battery_w",
-        "load_w", "shed_request_w", "deferred_w", "import_cap_w", "grid_mg_per_kwh", "tripped",
-        "mails", "overruns")  # fmt: skip
-STORAGE = ("wanted_w", "economy_w", "request_w", "setpoint_w", "output_w", "power_w", "soc_ratio",
-           "charge_max_w", "discharge_max_w", "derate_ratio", "effect", "binding", "source",
-           "written", "hold", "block_command", "ramp_to_zero", "lapsed", "rejected",
-           "stopping")  # fmt: skip
+HEAD = (
+    "seq",
+    "scan",
+    "time_ns",
+    "utc_ns",
+    "dt_ns",
+    "lateness_ns",
+    "armed",
+    "dry_run",
+    "safe_state",
+    "maintenance",
+    "shed_tier",
+    "grid_w",
+    "it_w",
+    "aux_w",
+    "pv_w",
+    "battery_w",
+    "load_w",
+    "shed_request_w",
+    "deferred_w",
+    "import_cap_w",
+    "grid_mg_per_kwh",
+    "tripped",
+    "mails",
+    "overruns",
+)
+STORAGE = (
+    "wanted_w",
+    "economy_w",
+    "request_w",
+    "setpoint_w",
+    "output_w",
+    "power_w",
+    "soc_ratio",
+    "charge_max_w",
+    "discharge_max_w",
+    "derate_ratio",
+    "effect",
+    "binding",
+    "source",
+    "written",
+    "hold",
+    "block_command",
+    "ramp_to_zero",
+    "lapsed",
+    "rejected",
+    "stopping",
+)
 
 
 def plain(value: Any) -> Any:
@@ -75,9 +115,12 @@ def summary(box: BlackBox) -> dict[str, Any]:
         "triggers": [
             {name: getattr(each, name) for name in type(each).__slots__} for each in box.triggers
         ],
-        "units": {str(each["name"]): str(each["unit"]) for each in box.directory["points"]
-                  if each["journaled"]},
-    }  # fmt: skip
+        "units": {
+            str(each["name"]): str(each["unit"])
+            for each in box.directory["points"]
+            if each["journaled"]
+        },
+    }
 
 
 def write_json(box: BlackBox, path: Path) -> int:

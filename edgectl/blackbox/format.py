@@ -123,17 +123,25 @@ def write_blackbox(
         content.update(chunk)
     full = dict(header) | {
         "version": VERSION,
-        "triggers": [{name: getattr(each, name) for name in Trigger.__slots__}
-                     for each in triggers],
+        "triggers": [
+            {name: getattr(each, name) for name in Trigger.__slots__} for each in triggers
+        ],
         "records": len(records),
+        "scans": _ends(records["head"]["scan"]),
+        "utc_ns": _ends(records["head"]["utc_ns"]),
         "dtype": describe(records.dtype),
         "chunks": [len(chunk) for chunk in chunks],
         "content_sha256": content.digest(),
-    }  # fmt: skip
+    }
     packed = bytes(msgpack.packb(full, use_bin_type=True))
     parts = [MAGIC, LENGTH.pack(len(packed)), hashlib.sha256(packed).digest(), packed, *chunks]
     _replace(path, parts)
     return sum(map(len, parts))
+
+
+def _ends(column: Any) -> list[int]:
+    """First and last of a column, [] where there are none."""
+    return [int(column[0]), int(column[-1])] if len(column) else []
 
 
 def _replace(path: Path, parts: Sequence[bytes]) -> None:
@@ -171,16 +179,20 @@ def read_blackbox(path: Path) -> BlackBox:
         content = file.read()
     found = hashlib.sha256(content).digest()
     if found != header["content_sha256"]:
-        raise _refused(path, f"the SHA-256 of its records is {found.hex()[:16]}… and should be "
-                       f"{header['content_sha256'].hex()[:16]}…")  # fmt: skip
+        raise _refused(
+            path,
+            f"the SHA-256 of its records is {found.hex()[:16]}… and should be "
+            f"{header['content_sha256'].hex()[:16]}…",
+        )
     dtype = described(header["dtype"])
     at, raw = 0, bytearray()
     for length in header["chunks"]:
         raw += zlib.decompress(content[at : at + length])
         at += length
     if len(raw) != header["records"] * dtype.itemsize:
-        raise _refused(path, f"{len(raw)} bytes of records for {header['records']} of "
-                       f"{dtype.itemsize}")  # fmt: skip
+        raise _refused(
+            path, f"{len(raw)} bytes of records for {header['records']} of {dtype.itemsize}"
+        )
     records = np.frombuffer(bytes(raw), dtype=dtype)
     return BlackBox(path, header, tuple(Trigger(**each) for each in header["triggers"]), records)
 

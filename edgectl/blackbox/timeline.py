@@ -12,14 +12,36 @@ from edgectl.explain.causes import RowNow, row_now
 from edgectl.explain.words import power, quantity
 
 # Seconds from the first trip at which the plant is shown.
-SHOWN_S = (-60.0, -30.0, -10.0, -5.0, -2.0, -1.0, -0.5, -0.2, -0.1, 0.0,
-           0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # fmt: skip
-MODES = (("armed", "armed", "disarmed"),
-         ("safe_state", "SAFE STATE entered", "safe state left"),
-         ("maintenance", "maintenance mode entered", "maintenance mode left"),
-         ("carbon_default", "carbon feed lost", "carbon feed back"),
-         ("tables_fault", "TABLES IN MEMORY CHANGED", "tables sound again"),
-         ("ledger_fault", "ledger cannot be written", "ledger is written again"))  # fmt: skip
+SHOWN_S = (
+    -60.0,
+    -30.0,
+    -10.0,
+    -5.0,
+    -2.0,
+    -1.0,
+    -0.5,
+    -0.2,
+    -0.1,
+    0.0,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    20.0,
+    30.0,
+)
+MODES = (
+    ("armed", "armed", "disarmed"),
+    ("safe_state", "SAFE STATE entered", "safe state left"),
+    ("maintenance", "maintenance mode entered", "maintenance mode left"),
+    ("carbon_default", "carbon feed lost", "carbon feed back"),
+    ("tables_fault", "TABLES IN MEMORY CHANGED", "tables sound again"),
+    ("ledger_fault", "ledger cannot be written", "ledger is written again"),
+)
 SETPOINT_STEP_RATIO = 0.1  # of the rating: a move that is worth a line
 
 

@@ -50,11 +50,17 @@ def list_files(
         found.append((each, header, str(header["state"]) if header else ""))
     if json:
         rows = [
-            {"file": each.path.name, "site": each.site, "utc": each.utc, "row": each.row,
-             "bytes": each.size, "state": state,
-             "trips": len(header["triggers"]) if header else None}
+            {
+                "file": each.path.name,
+                "site": each.site,
+                "utc": each.utc,
+                "row": each.row,
+                "bytes": each.size,
+                "state": state,
+                "trips": len(header["triggers"]) if header else None,
+            }
             for each, header, state in found
-        ]  # fmt: skip
+        ]
         print(json_text.dumps({"folder": str(folder), "files": rows}))
         return
     page = console()

@@ -40,11 +40,17 @@ class Kernel(Protocol):
     """The kernel's door to latches."""
 
     def retain(
-        self, row: int, status: int, locked: bool, first_out: bool, trips: int,
-        bypass_left_ns: int, now_ns: int,
+        self,
+        row: int,
+        status: int,
+        locked: bool,
+        first_out: bool,
+        trips: int,
+        bypass_left_ns: int,
+        now_ns: int,
     ) -> AuthorityStatus:
         """Take over one row, before the first scan."""
-        ...  # fmt: skip
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +228,14 @@ class Retention:
             )
             restored += latch.standing
             bypassed += left_ns > 0
-        emit(log, "latches.restored", path=str(self.file.path), sequence=kept.sequence,
-             rows=restored, bypassed=bypassed)  # fmt: skip
+        emit(
+            log,
+            "latches.restored",
+            path=str(self.file.path),
+            sequence=kept.sequence,
+            rows=restored,
+            bypassed=bypassed,
+        )
         return len(kept.latches)
 
     def look(self, image: Any, now_ns: int, utc_ns: int) -> None:

@@ -52,6 +52,11 @@ class RowNow:
         """Not clear: it acts, unless it is bypassed."""
         return self.status >= InterlockStatus.INTERLOCK_TRIPPED
 
+    @property
+    def under_test(self) -> bool:
+        """A proof test's value stands beside its real ones."""
+        return self.has(RowFlag.ROW_UNDER_TEST)
+
     def has(self, flag: RowFlag) -> bool:
         """Whether one of its flags is set."""
         return bool(int(self.flags) & int(flag))
@@ -87,9 +92,7 @@ def tripping(cause: Mapping[str, Any], value: float) -> bool | None:
     return False
 
 
-def cause_now(
-    cause: Mapping[str, Any], on_bad: str, point: PointValue | None
-) -> CauseNow:  # fmt: skip
+def cause_now(cause: Mapping[str, Any], on_bad: str, point: PointValue | None) -> CauseNow:
     """One cause with what its point read. point: None where the record does not hold it."""
     tag, unit = str(cause["tag"]), str(cause["unit"])
     if point is None:

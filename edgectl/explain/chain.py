@@ -75,8 +75,11 @@ def wanted(chain: Chain) -> Step:
         lines = ["no request from outside stands"]
         if record["lapsed"]:
             findings.append(
-                Finding("request_lapsed", "the last request from outside ran out, and nothing "
-                        "came in its place: send it again, and renew it in time")  # fmt: skip
+                Finding(
+                    "request_lapsed",
+                    "the last request from outside ran out, and nothing "
+                    "came in its place: send it again, and renew it in time",
+                )
             )
         return Step("wanted", None, tuple(lines), tuple(findings))
     value_w = float(record["wanted_w"])
@@ -94,10 +97,12 @@ def arbiter(chain: Chain) -> Step:
     if record["rejected"]:
         rating_w = max(spec["charge_rating_w"], spec["discharge_rating_w"])
         findings.append(
-            Finding("request_rejected",
-                    f"the request, {quantity(float(record['wanted_w']), 'W')}, is beyond twice the "
-                    f"rating ({quantity(REQUEST_RATINGS_MAX * rating_w, 'W')}) or no number: it was "
-                    "rejected and local control stands")  # fmt: skip
+            Finding(
+                "request_rejected",
+                f"the request, {quantity(float(record['wanted_w']), 'W')}, is beyond twice the "
+                f"rating ({quantity(REQUEST_RATINGS_MAX * rating_w, 'W')}) or no number: it was "
+                "rejected and local control stands",
+            )
         )
     elif record["block_command"] and chain.outside:
         rows = limits.acting(chain.scene, str(spec["id"]), "block_command", "safe_state")
@@ -121,8 +126,9 @@ def steering(chain: Chain) -> tuple[list[Finding], list[str]]:
     economy_w, limit_w = float(chain.record["economy_w"]), float(spec["economy_w"])
     deferred = float(head["deferred_w"]) > 0.0
     if soc is None:
-        return [Finding("soc_unknown", "its state of charge cannot be read: "
-                        "nothing is steered")], []  # fmt: skip
+        return [
+            Finding("soc_unknown", "its state of charge cannot be read: nothing is steered")
+        ], []
     possible, text, code = {0.0}, "", "carbon_middle"
     start = ready - (READY_BAND_RATIO if economy_w <= 0.0 else 0.0)
     charge_w = 0.0 if deferred else limit_w
@@ -144,8 +150,13 @@ def steering(chain: Chain) -> tuple[list[Finding], list[str]]:
     lines = [text]
     if economy_w not in possible:
         dwell = seconds(int(spec["dwell_ns"]))
-        return [Finding("dwell", f"it changes its mind at most once in {dwell} and still asks "
-                        f"{power(economy_w)}; {text}")], lines  # fmt: skip
+        return [
+            Finding(
+                "dwell",
+                f"it changes its mind at most once in {dwell} and still asks "
+                f"{power(economy_w)}; {text}",
+            )
+        ], lines
     return ([] if economy_w else [Finding(code, text)]), lines
 
 
@@ -172,7 +183,11 @@ def by_carbon(
         possible.add(discharge_w)
     if g_per_kwh < low + band:
         possible.add(charge_w)
-    return possible, "carbon_middle", f"{said}, between {low:g} and {high:g}: carbon asks for nothing"
+    return (
+        possible,
+        "carbon_middle",
+        f"{said}, between {low:g} and {high:g}: carbon asks for nothing",
+    )
 
 
 def storages(directory: Any) -> Sequence[str]:

@@ -69,8 +69,13 @@ def interlocks(
         findings.append(Finding("ramp_to_zero", "a row ramps it to zero", tuple(rows)))
     elif record["hold"]:
         rows = acting(scene, asset, "hold")
-        findings.append(Finding("hold", "a row holds it: no more than it does, no start and no "
-                                "reversal", tuple(rows)))  # fmt: skip
+        findings.append(
+            Finding(
+                "hold",
+                "a row holds it: no more than it does, no start and no reversal",
+                tuple(rows),
+            )
+        )
     if ratio < 1.0:
         rows = acting(scene, asset, "derate")
         text = f"a row derates it to {quantity(ratio, 'ratio')} of its rating"
@@ -80,8 +85,13 @@ def interlocks(
     own_w = float(record[f"{way}_max_w"])
     if 0.0 < own_w < min(abs(asked_w), float(spec[f"{way}_rating_w"]) * ratio):
         rows = acting(scene, asset, f"limit_{way}")
-        findings.append(Finding("limit_row", f"the device itself allows no more than "
-                                f"{quantity(own_w, 'W')} {way}", tuple(rows)))  # fmt: skip
+        findings.append(
+            Finding(
+                "limit_row",
+                f"the device itself allows no more than {quantity(own_w, 'W')} {way}",
+                tuple(rows),
+            )
+        )
     lines = [f"rows leave {quantity(high, 'W')} charge, {quantity(low, 'W')} discharge"]
     lines += [
         f"{row.id} is bypassed and has no effect"
@@ -97,25 +107,41 @@ def own_limits(
     """Rating, reserve and full of the battery itself."""
     soc, findings = scene.good(spec["soc"]), []
     if soc is None:
-        findings.append(Finding("soc_unknown", "its state of charge cannot be read: it is neither "
-                                "full nor empty, and does nothing"))  # fmt: skip
+        findings.append(
+            Finding(
+                "soc_unknown",
+                "its state of charge cannot be read: it is neither "
+                "full nor empty, and does nothing",
+            )
+        )
         return Step("limits", 0.0, ("state of charge unknown",), tuple(findings))
     charge = f"{quantity(soc, 'ratio')} charged"
     reserve, full = float(spec["reserve_ratio"]), float(spec["full_ratio"])
     left_w = wish_w
     if soc <= reserve and wish_w < 0.0:
         left_w = 0.0
-        findings.append(Finding("reserve", f"{charge}: at the reserve of "
-                                f"{quantity(reserve, 'ratio')} it discharges no more"))  # fmt: skip
+        findings.append(
+            Finding(
+                "reserve",
+                f"{charge}: at the reserve of {quantity(reserve, 'ratio')} it discharges no more",
+            )
+        )
     if soc >= full and wish_w > 0.0:
         left_w = 0.0
-        findings.append(Finding("full", f"{charge}: at {quantity(full, 'ratio')} it counts as "
-                                "full and charges no more"))  # fmt: skip
+        findings.append(
+            Finding(
+                "full",
+                f"{charge}: at {quantity(full, 'ratio')} it counts as full and charges no more",
+            )
+        )
     wanted_w = float(record["wanted_w"])
     rating_w = float(spec["charge_rating_w" if wanted_w > 0 else "discharge_rating_w"])
     if record["source"] and abs(wanted_w) > rating_w and abs(wish_w) >= rating_w:
-        findings.append(Finding("rating", f"{power(wanted_w)} is asked; its rating is "
-                                f"{quantity(rating_w, 'W')}"))  # fmt: skip
+        findings.append(
+            Finding(
+                "rating", f"{power(wanted_w)} is asked; its rating is {quantity(rating_w, 'W')}"
+            )
+        )
     lines = (f"{charge}; reserve {quantity(reserve, 'ratio')}, full {quantity(full, 'ratio')}",)
     return Step("limits", left_w, lines, tuple(findings))
 
@@ -131,14 +157,24 @@ def site_limits(scene: Scene, spec: Any, record: Any, left_w: float) -> Step:
     if request_w < left_w - SHARED_W or request_w > left_w + SHARED_W:
         down = request_w < left_w
         if scene.good(directory["grid"]) is None:
-            findings.append(Finding("grid_lost", "the grid meter cannot be read: nothing is "
-                                    "charged and no discharge is given up"))  # fmt: skip
+            findings.append(
+                Finding(
+                    "grid_lost",
+                    "the grid meter cannot be read: nothing is "
+                    "charged and no discharge is given up",
+                )
+            )
         elif down:
             findings.append(Finding("import_cap", import_text(scene, cap_w, guard_w, net_w)))
         else:
-            findings.append(Finding("export_max", f"without the batteries the grid would carry "
-                                    f"{quantity(net_w, 'W')}; no more than "
-                                    f"{quantity(export_w, 'W')} may flow back"))  # fmt: skip
+            findings.append(
+                Finding(
+                    "export_max",
+                    f"without the batteries the grid would carry "
+                    f"{quantity(net_w, 'W')}; no more than "
+                    f"{quantity(export_w, 'W')} may flow back",
+                )
+            )
     lines = [
         f"grid {quantity(grid_w, 'W')}, cap {quantity(cap_w, 'W')} less guard "
         f"{quantity(guard_w, 'W')}; without the batteries {quantity(net_w, 'W')}",

@@ -17,8 +17,10 @@ def why_flexible(scene: Scene) -> Answer:
     """Why the flexible load is asked for what it is asked for."""
     spec, head = scene.directory["flexible"], scene.head
     device = str(spec["command"]).partition(".")[0]
-    missing = ["a request from outside for the flexible load is not in the record, nor when the "
-               "output was last written"]  # fmt: skip
+    missing = [
+        "a request from outside for the flexible load is not in the record, nor when the "
+        "output was last written"
+    ]
     request_w = float(head["shed_request_w"])
     deferred_w = scene.good(spec["deferred"])
     steps = [
@@ -56,10 +58,9 @@ def rows_with(scene: Scene, action: str) -> tuple[Any, ...]:
         for row in scene.rows
         if not row.has(RowFlag.ROW_BYPASSED)
         and any(
-            each["action"] == action
-            for each in scene.directory["interlocks"][row.row]["effects"]
+            each["action"] == action for each in scene.directory["interlocks"][row.row]["effects"]
         )
-    )  # fmt: skip
+    )
 
 
 def tiers(scene: Scene) -> Step:
@@ -67,14 +68,22 @@ def tiers(scene: Scene) -> Step:
     findings, lines = [], []
     tier = int(scene.head["shed_tier"])
     if tier:
-        findings.append(Finding("tier", f"a row asks for tier {tier} of the flexible load",
-                                rows_with(scene, "shed")))  # fmt: skip
+        findings.append(
+            Finding(
+                "tier", f"a row asks for tier {tier} of the flexible load", rows_with(scene, "shed")
+            )
+        )
     else:
         lines.append("no row asks for load to be shed")
     refusing = rows_with(scene, "refuse_shed")
     if refusing:
-        findings.append(Finding("refuse_shed", "a row refuses to shed anything: what is deferred "
-                                "comes back", refusing))  # fmt: skip
+        findings.append(
+            Finding(
+                "refuse_shed",
+                "a row refuses to shed anything: what is deferred comes back",
+                refusing,
+            )
+        )
     return Step("interlocks", None, tuple(lines), tuple(findings))
 
 
@@ -85,13 +94,22 @@ def room(scene: Scene, spec: Any) -> Step:
     findings = []
     above_w = it_w + deferred_w - floor_w
     if available_w is None:
-        findings.append(Finding("nothing_deferrable", f"{spec['available']} cannot be read: "
-                                "nothing is asked of what is not known"))  # fmt: skip
+        findings.append(
+            Finding(
+                "nothing_deferrable",
+                f"{spec['available']} cannot be read: nothing is asked of what is not known",
+            )
+        )
         return Step("limits", 0.0, (), tuple(findings))
     ceiling_w = max(0.0, min(available_w + deferred_w, above_w))
     if above_w <= available_w + deferred_w:
-        findings.append(Finding("floor", f"IT stands at {quantity(it_w, 'W')}; below the floor of "
-                                f"{quantity(floor_w, 'W')} nothing is deferred"))  # fmt: skip
+        findings.append(
+            Finding(
+                "floor",
+                f"IT stands at {quantity(it_w, 'W')}; below the floor of "
+                f"{quantity(floor_w, 'W')} nothing is deferred",
+            )
+        )
     elif available_w + deferred_w <= MOVES_W:
         findings.append(Finding("nothing_deferrable", "there is no load that could wait now"))
     lines = (
@@ -102,9 +120,13 @@ def room(scene: Scene, spec: Any) -> Step:
 
 
 def flexible_output(
-    scene: Scene, spec: Any, device: str, request_w: float, deferred_w: float | None,
+    scene: Scene,
+    spec: Any,
+    device: str,
+    request_w: float,
+    deferred_w: float | None,
     missing: list[str],
-) -> Step:  # fmt: skip
+) -> Step:
     """What is asked now, whether it can be written, and what follows."""
     findings = list(unwritable(scene, device, missing))
     if not scene.head["armed"]:
@@ -129,15 +151,20 @@ def why_pv(scene: Scene, index: int) -> Answer:
     export_max_w = float(scene.directory["export_max_w"])
     excess_w = -float(head["grid_w"]) - export_max_w
     findings: list[Finding] = []
-    lines = [f"grid {quantity(float(head['grid_w']), 'W')}; {quantity(export_max_w, 'W')} may flow "
-             "back"]  # fmt: skip
+    lines = [
+        f"grid {quantity(float(head['grid_w']), 'W')}; {quantity(export_max_w, 'W')} may flow back"
+    ]
     if spec["limit"] is None:
         findings.append(Finding("no_limit", "it cannot be limited: it gives what the sun gives"))
     elif scene.good(scene.directory["grid"]) is None:
         lines.append("the grid meter cannot be read: PV is not held back on a guess")
     elif excess_w > 0.0 and float(head["pv_w"]) > 0.0:
-        findings.append(Finding("export_max", f"{quantity(excess_w, 'W')} too much flows back: PV "
-                                "is held back while that lasts"))  # fmt: skip
+        findings.append(
+            Finding(
+                "export_max",
+                f"{quantity(excess_w, 'W')} too much flows back: PV is held back while that lasts",
+            )
+        )
     limits = Step("site limits", None, tuple(lines), tuple(findings))
     limit_w = scene.good(spec.get("readback"))
     shown = "unknown" if limit_w is None else quantity(limit_w, "W")
@@ -145,8 +172,12 @@ def why_pv(scene: Scene, index: int) -> Answer:
     held: list[Finding] = []
     if spec["limit"] is not None:
         held = halts(scene)[:1] if not head["armed"] else unwritable(scene, device, missing)
-    output = Step("output", limit_w, (f"the device's limit reads {shown}; rating "
-                  f"{quantity(spec['rating_w'], 'W')}",), tuple(held))  # fmt: skip
+    output = Step(
+        "output",
+        limit_w,
+        (f"the device's limit reads {shown}; rating {quantity(spec['rating_w'], 'W')}",),
+        tuple(held),
+    )
     does = "is silent" if power_w is None else f"generates {quantity(-power_w, 'W')}"
     return answer_of(scene, str(spec["id"]), [limits, output], missing, f"{spec['id']} {does}")
 

@@ -29,17 +29,31 @@ def halts(scene: Scene) -> list[Finding]:
     if not head["armed"]:
         reasons = scene.directory.get("arming_refused") or []
         if reasons:
-            found.append(Finding("arming_refused", "arming is refused, and nothing is written: "
-                                 + "; ".join(map(str, reasons))))  # fmt: skip
+            found.append(
+                Finding(
+                    "arming_refused",
+                    "arming is refused, and nothing is written: " + "; ".join(map(str, reasons)),
+                )
+            )
         else:
-            found.append(Finding("not_armed", "the controller is not armed: it senses and decides "
-                                 "and keeps every battery at zero until somebody arms it"))  # fmt: skip
+            found.append(
+                Finding(
+                    "not_armed",
+                    "the controller is not armed: it senses and decides "
+                    "and keeps every battery at zero until somebody arms it",
+                )
+            )
     if any(scene.record["storages"]["stopping"]):
         found.append(Finding("stopping", "the controller is stopping: everything goes to zero"))
     if head["safe_state"]:
-        rows = [row for row in scene.rows
-                if any(each["action"] == "safe_state"
-                       for each in scene.directory["interlocks"][row.row]["effects"])]  # fmt: skip
+        rows = [
+            row
+            for row in scene.rows
+            if any(
+                each["action"] == "safe_state"
+                for each in scene.directory["interlocks"][row.row]["effects"]
+            )
+        ]
         found.append(Finding("safe_state", "the site is in its safe state", tuple(rows)))
     return found
 
@@ -55,8 +69,11 @@ def setpoint(scene: Scene, spec: Any, record: Any) -> Step:
     if not stopped and abs(setpoint_w - target_w) > 1e-6:
         left_s = abs(target_w - setpoint_w) / ramp_w_per_s
         findings.append(
-            Finding("ramp", f"it ramps at {quantity(ramp_w_per_s, 'W')}/s and is "
-                    f"{max(left_s, 0.1):.1f} s away from {power(target_w)}")  # fmt: skip
+            Finding(
+                "ramp",
+                f"it ramps at {quantity(ramp_w_per_s, 'W')}/s and is "
+                f"{max(left_s, 0.1):.1f} s away from {power(target_w)}",
+            )
         )
     return Step("ramp", setpoint_w, tuple(lines), tuple(findings))
 
@@ -72,15 +89,21 @@ def written(scene: Scene, index: int, spec: Any, record: Any, missing: list[str]
         refresh = seconds(int(spec["refresh_ns"]))
         if apart_w <= float(spec["deadband_w"]):
             findings.append(
-                Finding("deadband", f"setpoint and output are {quantity(apart_w, 'W')} apart, "
-                        f"within the deadband of {quantity(spec['deadband_w'], 'W')}: it is written "
-                        f"at the next refresh, every {refresh}")  # fmt: skip
+                Finding(
+                    "deadband",
+                    f"setpoint and output are {quantity(apart_w, 'W')} apart, "
+                    f"within the deadband of {quantity(spec['deadband_w'], 'W')}: it is written "
+                    f"at the next refresh, every {refresh}",
+                )
             )
         else:
             findings.append(
-                Finding("not_written", f"the setpoint is {quantity(apart_w, 'W')} from the output "
-                        f"and was not written to {device}: it cannot be written, or its scale "
-                        "factor is not good")  # fmt: skip
+                Finding(
+                    "not_written",
+                    f"the setpoint is {quantity(apart_w, 'W')} from the output "
+                    f"and was not written to {device}: it cannot be written, or its scale "
+                    "factor is not good",
+                )
             )
     return Step("output", output_w, tuple(lines), tuple(findings))
 
@@ -91,18 +114,28 @@ def unwritable(scene: Scene, device: str, missing: list[str]) -> list[Finding]:
         return [Finding("dry_run", "this is a dry run: nothing is written to any device")]
     found = scene.device(device)
     if found is None:
-        missing.append(f"whether {device} could be written, its identity and its firmware, is not "
-                       "in a past record")  # fmt: skip
+        missing.append(
+            f"whether {device} could be written, its identity and its firmware, is not "
+            "in a past record"
+        )
         return []
     state, link = found
     if state == "refused":
-        return [Finding("not_identified", f"{device} is not what its profile says: nothing is "
-                        "written to it")]  # fmt: skip
+        return [
+            Finding(
+                "not_identified", f"{device} is not what its profile says: nothing is written to it"
+            )
+        ]
     if state in ("lost", "never"):
         return [Finding("device_silent", f"{device} does not answer")]
     if link["identified"] and not link["writable"]:
-        return [Finding("firmware", f"{device}'s firmware is outside what its profile may write "
-                        "to: it is read, and never written")]  # fmt: skip
+        return [
+            Finding(
+                "firmware",
+                f"{device}'s firmware is outside what its profile may write "
+                "to: it is read, and never written",
+            )
+        ]
     if not link["identified"]:
         return [Finding("not_identified", f"{device} has not said yet who it is")]
     return []
@@ -129,8 +162,11 @@ def readback(scene: Scene, spec: Any, record: Any) -> Step:
     error_w = abs(value - output_w)
     if error_w > float(spec["readback_tolerance_w"]) and not record["written"]:
         findings.append(
-            Finding("readback", f"the device holds {power(value)}, and {power(output_w)} was "
-                    "written: it did not take it, or somebody else writes")  # fmt: skip
+            Finding(
+                "readback",
+                f"the device holds {power(value)}, and {power(output_w)} was "
+                "written: it did not take it, or somebody else writes",
+            )
         )
     return Step("read-back", value, (f"{tag}: {power(value)}",), tuple(findings))
 
@@ -153,8 +189,9 @@ def effect(scene: Scene, spec: Any, record: Any) -> Step:
         value_w = seen_w if value_w is None else value_w
         lines.append(f"{tag}: {power(seen_w)}")
         if abs(seen_w - output_w) > tolerance_w and not moving(scene, record, spec):
-            findings.append(Finding(code, f"{who} shows {power(seen_w)} for an output of "
-                                    f"{power(output_w)}"))  # fmt: skip
+            findings.append(
+                Finding(code, f"{who} shows {power(seen_w)} for an output of {power(output_w)}")
+            )
     return Step("effect", value_w, tuple(lines), tuple(findings))
 
 

@@ -262,9 +262,17 @@ class BlackboxFeed:
         )
         if state == OPEN:
             return
-        emit(self._log, "blackbox.frozen", file=path.name, interlock=first.id, scan=first.scan,
-             trips=len(window.triggers), records=len(records), state=state,
-             bytes=size)  # fmt: skip
+        emit(
+            self._log,
+            "blackbox.frozen",
+            file=path.name,
+            interlock=first.id,
+            scan=first.scan,
+            trips=len(window.triggers),
+            records=len(records),
+            state=state,
+            bytes=size,
+        )
         keep = int(reader.directory["blackbox_keep_mb"]) * BYTES_PER_MB
         for gone in evict(self.folder, self.site, keep):
             emit(self._log, "blackbox.evicted", file=gone.path.name, bytes=gone.size)
@@ -280,8 +288,9 @@ class BlackboxFeed:
         try:
             box = read_blackbox(path)
             header = dict(box.header) | {
-                "state": TRUNCATED, "because": "the controller and the services ended",
-            }  # fmt: skip
+                "state": TRUNCATED,
+                "because": "the controller and the services ended",
+            }
             if box.header["state"] == OPEN:
                 write_blackbox(path, header, box.triggers, box.records, SMALL)
         except (OSError, DataError) as error:
@@ -298,7 +307,7 @@ class BlackboxFeed:
             times = batch.records["head"]["time_ns"]
             if len(times) == 0 or int(times[-1]) > window.until_ns:
                 break
-        # Zeroed first: numpy copies fields and not what lies between them, which goes into the file.
+        # Zeroed first: numpy copies fields and not what lies between them, which is written too.
         records, at = np.zeros(sum(map(len, parts)), reader.layout.record), 0
         for part in parts:
             records[at : at + len(part)] = part

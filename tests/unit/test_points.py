@@ -52,8 +52,9 @@ def test_a_scale_factor_is_learnt_from_the_image_and_never_guessed() -> None:
 def test_a_point_never_received_has_no_value() -> None:
     rig = PhysicsRig()
     record = rig.reader.journal(0, limit=1).records[0]
-    unheard = [each for each in PointDecoder(TABLES.directory).values(record).values()
-               if not each.good]  # fmt: skip
+    unheard = [
+        each for each in PointDecoder(TABLES.directory).values(record).values() if not each.good
+    ]
     assert all(each.value is None for each in unheard if each.reason.name == "REASON_NOT_YET")
 
 

@@ -60,14 +60,23 @@ class Kept:
         self.rows: dict[str, dict[str, Any]] = {}
 
     def retain(
-        self, row: int, status: int, locked: bool, first_out: bool, trips: int,
-        bypass_left_ns: int, now_ns: int,
+        self,
+        row: int,
+        status: int,
+        locked: bool,
+        first_out: bool,
+        trips: int,
+        bypass_left_ns: int,
+        now_ns: int,
     ) -> AuthorityStatus:
         self.rows[str(INTERLOCKS[row]["id"])] = {
-            "status": status, "locked": locked, "first_out": first_out, "trips": trips,
+            "status": status,
+            "locked": locked,
+            "first_out": first_out,
+            "trips": trips,
             "left_ns": bypass_left_ns,
         }
-        return AuthorityStatus.AUTHORITY_DONE  # fmt: skip
+        return AuthorityStatus.AUTHORITY_DONE
 
 
 def restored(path: Path, utc_ns: int = UTC_NS, rows: Any = INTERLOCKS) -> dict[str, dict[str, Any]]:
@@ -85,10 +94,13 @@ def test_a_latched_row_is_given_back_as_latched(path: Path, log: EventLog) -> No
     Retention(path, INTERLOCKS).look(image(IL_ESTOP=tripped(first_out=1)), 1, UTC_NS)
     assert restored(path) == {
         "IL-ESTOP": {
-            "status": int(InterlockStatus.INTERLOCK_LATCHED), "locked": False,
-            "first_out": True, "trips": 1, "left_ns": 0,
+            "status": int(InterlockStatus.INTERLOCK_LATCHED),
+            "locked": False,
+            "first_out": True,
+            "trips": 1,
+            "left_ns": 0,
         }
-    }  # fmt: skip
+    }
     assert log.events == [
         ("latches.restored", {"path": str(path), "sequence": 1, "rows": 1, "bypassed": 0})
     ]
@@ -206,18 +218,14 @@ def test_no_file_is_a_first_start_and_no_loss(path: Path, log: EventLog) -> None
 
 
 def test_rows_are_found_by_id_and_a_vanished_one_is_told(path: Path, log: EventLog) -> None:
-    Retention(path, INTERLOCKS).look(
-        image(IL_ESTOP=tripped(), IL_FIRE=tripped(trips=2)), 1, UTC_NS
-    )
+    Retention(path, INTERLOCKS).look(image(IL_ESTOP=tripped(), IL_FIRE=tripped(trips=2)), 1, UTC_NS)
     kernel = Kept()
     others = [row for row in INTERLOCKS if row["id"] != "IL-ESTOP"]
     names = [str(row["id"]) for row in others]
     Retention(path, others).restore(kernel, 1, UTC_NS)
     (found,) = kernel.rows
     assert ROWS[found] == names.index("IL-FIRE"), "the place is that of the new table"
-    assert log.events[0] == (
-        "latches.row_vanished", {"interlock": "IL-ESTOP", "standing": True}
-    )  # fmt: skip
+    assert log.events[0] == ("latches.row_vanished", {"interlock": "IL-ESTOP", "standing": True})
 
 
 def test_a_changed_row_keeps_its_latch_and_is_told(path: Path, log: EventLog) -> None:
