@@ -93,6 +93,7 @@ def show(file: File, data: DataDir = None, json: Json = False) -> None:
     page.print("What tripped, in order", style="bold")
     for each in trips(box):
         mark = "  FIRST OUT" if each.trigger.first_out else ""
+        mark += "  by a proof test" if each.row.under_test else ""
         mark += "  bypassed: without effect" if each.trigger.bypassed else ""
         page.print(f"{each.ms:+9.1f} ms  {each.row.id}  {each.row.title}{mark}")
         for cause in each.row.causes:

@@ -167,7 +167,9 @@ def explain(site: Site, reader: SegmentReader, plans: Sequence[TestPlan]) -> Non
         page.print(
             f"{site.id} IS ARMED: its batteries are really stopped{opens}.", style="bold red"
         )
-    elif not armed:
+    if armed and any("shed" in dict(plan.actions) for plan in plans):
+        page.print("Flexible load is really asked to defer.", style="bold red")
+    if not armed:
         page.print(
             f"{site.id} is not armed: that a setpoint is written cannot be seen.", style="yellow"
         )
@@ -203,7 +205,11 @@ def verdict(result: Result) -> Text:
             f"tripped after {result.reaction_ms:g} ms ({result.scans} scans), "
             f"allowed {result.bound_ms:g} ms"
         )
-    for name, what in (("setpoint_ms", "safe setpoint"), ("output_ms", "written")):
+    for name, what in (
+        ("setpoint_ms", "safe setpoint"),
+        ("output_ms", "committed to the bus"),
+        ("readback_ms", "shown by the device"),
+    ):
         value = getattr(result, name)
         if value is not None:
             text.append(f"; {what} after {value:g} ms")

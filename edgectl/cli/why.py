@@ -259,7 +259,7 @@ def tell_row(page: Console, row: RowNow, since: str) -> None:
         f"why: {row.why}",
         f"reset: {row.reset}",
     ]
-    page.print(Padding(Text("\n".join(lines)), (0, 0, 0, 4)))
+    page.print(Padding(Text("\n".join(lines)), (0, 0, 0, 4), expand=False))
 
 
 # ---- for machines

@@ -99,7 +99,7 @@ def answer_of(
     """Put the steps together; the strongest finding makes the headline."""
     found = [each for step in steps for each in step.findings]
     found.sort(key=lambda each: DECIDES.index(each.code))
-    because = f": {found[0].text}" if found else ": it does as it is asked"
+    because = f". What decides: {found[0].text}" if found else ". It does as it is asked"
     if found and found[0].rows:
         because += f" ({', '.join(row.id for row in found[0].rows)})"
     rows = {row.id: row for each in found for row in each.rows}

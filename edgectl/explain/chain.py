@@ -157,7 +157,7 @@ def steering(chain: Chain) -> tuple[list[Finding], list[str]]:
                 f"{power(economy_w)}; {text}",
             )
         ], lines
-    return ([] if economy_w else [Finding(code, text)]), lines
+    return ([], lines) if economy_w else ([Finding(code, text)], [])
 
 
 def by_carbon(

@@ -185,10 +185,11 @@ def site_limits(scene: Scene, spec: Any, record: Any, left_w: float) -> Step:
 
 def import_text(scene: Scene, cap_w: float, guard_w: float, net_w: float) -> str:
     """Why the import cap bites, and who lowered it."""
+    left_w = cap_w - guard_w - net_w
+    gives = "leaves the batteries" if left_w >= 0.0 else "needs of the batteries"
     text = (
-        f"the import cap, {quantity(cap_w, 'W')} less a guard of {quantity(guard_w, 'W')}, leaves "
-        f"the batteries {quantity(cap_w - guard_w - net_w, 'W')}: without them the grid would "
-        f"carry {quantity(net_w, 'W')}"
+        f"the import cap, {quantity(cap_w, 'W')} less a guard of {quantity(guard_w, 'W')}, {gives} "
+        f"{quantity(abs(left_w), 'W')}: without them the grid would carry {quantity(net_w, 'W')}"
     )
     if cap_w < float(scene.directory["import_cap_w"]):
         rows = [

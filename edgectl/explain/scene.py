@@ -61,6 +61,8 @@ class Scene:
         clear = np.flatnonzero(~standing)
         if len(clear) == 0:
             first = self.records[0]["head"]
+            if int(first["seq"]) == 0:
+                return "since before the controller started: its latch was kept over the restart"
             return f"since before {utc(int(first['utc_ns']))}, where the records begin"
         head = self.records[int(clear[-1]) + 1]["head"]
         return f"since scan {int(head['scan'])}, {utc(int(head['utc_ns']))}"

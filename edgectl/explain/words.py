@@ -31,7 +31,7 @@ def power(value_w: float) -> str:
     """Battery power in words: charging is positive."""
     if not math.isfinite(value_w):
         return quantity(value_w, "W")
-    if value_w == 0.0:
+    if abs(value_w) < 0.5:
         return "0 W"
     does = "charging" if value_w > 0 else "discharging"
     return f"{does} at {quantity(abs(value_w), 'W')}"
@@ -40,7 +40,7 @@ def power(value_w: float) -> str:
 def seconds(time_ns: int) -> str:
     """A length of time: 0 s, 200 ms, 1.5 s, 5 min, 2 h 10 min."""
     if abs(time_ns) < NS_PER_S and time_ns:
-        return f"{time_ns / 1e6:g} ms"
+        return f"{time_ns / 1e6:.3g} ms"
     whole_s = time_ns / 1e9
     if whole_s < 120:
         return f"{whole_s:.4g} s"

@@ -25,6 +25,7 @@ class Result:
     permit_ms     to the scan in which the batteries' permits were what the row demands
     setpoint_ms, output_ms  to their safe setpoint and to it being written; None: not seen,
                   because nothing is written while the controller is not armed
+    readback_ms   to the devices themselves showing it; None: not seen in time, or none can
     cleared_ms    from the end of the values to clear, by itself or by its reset
     latched       it stayed latched without its cause; None: it is no row that latches
     """
@@ -47,6 +48,7 @@ class Result:
     permit_ms: float | None
     setpoint_ms: float | None
     output_ms: float | None
+    readback_ms: float | None
     latched: bool | None
     cleared_ms: float | None
     edgectl: str

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from edgectl._kernel.interlock import InterlockStatus, Reset, RowFlag
 from edgectl._kernel.journal import MailKind
 from edgectl.image import SegmentReader
+from edgectl.image.points import PointDecoder
 from edgectl.prooftest.plan import NotTestableError, TestPlan, refuse_unless_clear
 from edgectl.prooftest.record import Result
 
@@ -21,6 +22,7 @@ MAINTENANCE_AFTER_NS = 120_000_000_000  # over what the test itself may take
 MAINTENANCE_NS_MAX = 3_600_000_000_000  # of authority.pxd
 TAKEN_NS = 3_000_000_000  # for a request to be seen to have been taken
 LATCH_WATCH_NS = 2_000_000_000  # a latch must have held so long without its cause
+READBACK_NS = 1_500_000_000  # for devices to show what they were given
 LATE_NS = 10_000_000  # a scan may start so late and not be late: deadlines.py
 MAIL_TTL_S = 2.0
 CLEAR, TRIPPED = InterlockStatus.INTERLOCK_CLEAR, InterlockStatus.INTERLOCK_TRIPPED
@@ -59,6 +61,7 @@ class Seen:
     permit_ns: int | None = None
     setpoint_ns: int | None = None
     output_ns: int | None = None
+    readback_ns: int | None = None
     latched: bool | None = None
     gone_ns: int | None = None
     cleared_ns: int | None = None
@@ -71,6 +74,8 @@ class Test:
     def __init__(self, plan: TestPlan, ports: Ports) -> None:
         """Nothing is asked before run()."""
         self.plan, self.ports, self.seen = plan, ports, Seen()
+        self._decoder = PointDecoder(ports.reader.directory)
+        self._decoder.learn(ports.reader.snapshot()["samples"])
         self._next_seq = ports.reader.journal_head
 
     def records(self, limit_ns: int) -> Any:
@@ -152,7 +157,25 @@ class Test:
             seen.setpoint_ns = now_ns
         if seen.output_ns is None and all(self.safe(s, "output_w") for s in storages):
             seen.output_ns = now_ns
-        return None not in (seen.permit_ns, seen.setpoint_ns, seen.output_ns)
+        if None in (seen.permit_ns, seen.setpoint_ns, seen.output_ns):
+            return False
+        if seen.readback_ns is None and self.read_back(record):
+            seen.readback_ns = now_ns
+        assert seen.output_ns is not None, "looked at above"
+        return seen.readback_ns is not None or now_ns - seen.output_ns > READBACK_NS
+
+    def read_back(self, record: Any) -> bool:
+        """Whether every battery's device shows the safe output it was given."""
+        values = self._decoder.values(record)
+        for at in self.plan.storages:
+            spec = self.ports.reader.directory["storages"][at]
+            shown = values.get(spec["readback"] or "")
+            if shown is None or shown.value is None or not shown.good:
+                return False
+            error_w = abs(shown.value - float(record["storages"]["output_w"][at]))
+            if error_w > float(spec["readback_tolerance_w"]):
+                return False
+        return True
 
     def permitted(self, storage: Any) -> bool:
         """Whether a battery's permit is what the row demands."""
@@ -270,6 +293,7 @@ def result_of(plan: TestPlan, ports: Ports, seen: Seen, by: str) -> Result:
         permit_ms=_ms(seen.taken_ns, seen.permit_ns),
         setpoint_ms=_ms(seen.taken_ns, seen.setpoint_ns),
         output_ms=_ms(seen.taken_ns, seen.output_ns),
+        readback_ms=_ms(seen.taken_ns, seen.readback_ns),
         latched=seen.latched,
         cleared_ms=_ms(seen.gone_ns, seen.cleared_ns),
         edgectl=version("edgectl"),
