@@ -17,6 +17,8 @@ from edgectl.ledger import data_dir
 from edgectl.services.supervisor import Supervisor
 from edgectl.site_model import compile_tables, load_site
 
+DATA_HELP = "Ledger, latches, black boxes. [$EDGECTL_DATA_DIR, else ./edgectl-data]"
+
 EPILOG = """\b
 Every interlock starts tripped; those that latch wait for their reset.
 
@@ -43,13 +45,7 @@ def run(
     services: Annotated[
         bool, typer.Option(help="Start and supervise the ledger and MQTT too.")
     ] = True,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-dir",
-            help="Ledger, latches, black boxes. [$EDGECTL_DATA_DIR, else ./edgectl-data]",
-        ),
-    ] = None,
+    data: Annotated[Path | None, typer.Option("--data-dir", help=DATA_HELP)] = None,
     services_option: Annotated[
         list[str] | None,
         typer.Option("--services-option", help="Passed on to edgectl services; may be repeated."),
@@ -78,9 +74,7 @@ def run(
     passed = ["--data-dir", str(kept), *(services_option or [])]
     passed += ["--log-json"] if log_json else []
     supervisor = Supervisor(["services", site, *passed]) if services else None
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stopped_by_signal()
     deadlines = DeadlineLog(session.reader, periods)
 
     def each_look() -> None:
@@ -98,6 +92,14 @@ def run(
         if report is not None:
             deadlines.drain()
             report.write_text(json.dumps(_report(session, deadlines), indent=1) + "\n")
+
+
+def _stopped_by_signal() -> threading.Event:
+    """Set by Ctrl-C and SIGTERM, from now on."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _report(session: Session, deadlines: DeadlineLog) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 
 NS_PER_S = 1_000_000_000
-KELVIN_OF_0_CELSIUS = 273.15
+ZERO_CELSIUS_K = 273.15
 STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 SCALED = {"W", "J", "V", "A", "var", "VA"}
 
@@ -18,7 +18,7 @@ def quantity(value: float | None, unit: str) -> str:
     if unit == "ratio":
         return f"{value * 100:.4g} %"
     if unit == "K":
-        return f"{value - KELVIN_OF_0_CELSIUS:.1f} °C"
+        return f"{value - ZERO_CELSIUS_K:.1f} °C"
     if unit in SCALED:
         for size, prefix in STEPS:
             if abs(value) >= size:
