@@ -35,6 +35,7 @@ DECIDES = (
     "not_following",
     "not_seen",
     "ramp",
+    "unexplained",
     "deadband",
     "request_lapsed",
     "dwell",

@@ -55,7 +55,22 @@ def why_storage(scene: Scene, index: int) -> Answer:
         *limits.steps(scene, index, chain.spec, chain.record, chain.asked_w),
         *output.steps(scene, index, chain.spec, chain.record, chain.missing),
     ]
+    steps = unexplained(chain, steps)
     return answer_of(scene, str(chain.spec["id"]), steps, chain.missing, does(chain))
+
+
+def unexplained(chain: Chain, steps: list[Step]) -> list[Step]:
+    """The steps; where the setpoint is not what is asked and nothing was found, that is said."""
+    apart_w = abs(float(chain.record["setpoint_w"]) - chain.asked_w)
+    until_ramp = [each.name for each in steps].index("ramp")
+    found = [each for step in steps[2 : until_ramp + 1] for each in step.findings]
+    if found or apart_w <= limits.SHARED_W:
+        return steps
+    apart = quantity(apart_w, "W")
+    text = f"the setpoint is {apart} from what is asked, and the record does not say why"
+    ramp = steps[until_ramp]
+    steps[until_ramp] = Step(ramp.name, ramp.value_w, ramp.lines, (Finding("unexplained", text),))
+    return steps
 
 
 def does(chain: Chain) -> str:

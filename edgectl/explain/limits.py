@@ -83,15 +83,12 @@ def interlocks(
             findings.append(Finding("derate", text, tuple(rows)))
     way = "charge" if asked_w > 0.0 else "discharge"
     own_w = float(record[f"{way}_max_w"])
-    if 0.0 < own_w < min(abs(asked_w), float(spec[f"{way}_rating_w"]) * ratio):
+    room_w = float(spec[f"{way}_rating_w"]) * ratio
+    forbidden = stops or (charge if asked_w > 0.0 else discharge)
+    if not forbidden and own_w < min(abs(asked_w), room_w):
         rows = acting(scene, asset, f"limit_{way}")
-        findings.append(
-            Finding(
-                "limit_row",
-                f"the device itself allows no more than {quantity(own_w, 'W')} {way}",
-                tuple(rows),
-            )
-        )
+        text = f"the device itself allows no more than {quantity(own_w, 'W')} {way}"
+        findings.append(Finding("limit_row", text, tuple(rows)))
     lines = [f"rows leave {quantity(high, 'W')} charge, {quantity(low, 'W')} discharge"]
     lines += [
         f"{row.id} is bypassed and has no effect"

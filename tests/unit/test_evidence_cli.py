@@ -139,7 +139,7 @@ def test_without_a_controller_or_a_file_it_says_what_to_do(folder: Path) -> None
 
 
 def test_a_black_box_is_listed_shown_and_exported(rig: SharedRig, folder: Path) -> None:
-    assert "no row has tripped" in said("blackbox", "list")
+    assert "No black box in" in said("blackbox", "list")
     name = frozen(rig, folder)
     assert name in said("blackbox", "list")
     (listed,) = json.loads(said("blackbox", "list", "--json"))["files"]

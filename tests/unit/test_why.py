@@ -185,6 +185,25 @@ def test_a_lowered_import_cap_is_said_to_have_been_lowered() -> None:
     assert "the contract's is 74 MW, a request lowered it" in text
 
 
+def test_a_limit_of_the_device_is_named_down_to_nothing() -> None:
+    rig = TripRig()
+    rig.want(0, 5e6)
+    rig.scans(30)
+    for limit_w, said in ((1e6, "no more than 1 MW charge"), (0.0, "no more than 0 W charge")):
+        rig.inject("IL-BESS-01-CCL", limit_w, scans=4)
+        answer = why_storage(scene(rig), 0)
+        assert answer.codes[0] == "limit_row"
+        assert said in answer.headline
+        assert [row.id for row in answer.rows] == ["IL-BESS-01-CCL"]
+        rig.scans(30)
+
+
+def test_a_setpoint_that_nothing_explains_is_said_to_be_so(calm: Scene) -> None:
+    seen = altered(calm, storage=CHARGING | {"request_w": 2e6, "setpoint_w": 2e6, "wanted_w": 5e6})
+    odd = altered(seen, storage={"source": OPERATOR, "request_w": 5e6, "effect": 12})
+    assert "unexplained" in why_storage(odd, 0).codes
+
+
 def test_a_battery_on_its_way_is_ramping() -> None:
     rig = TripRig()
     rig.want(0, -9e6)
@@ -227,6 +246,7 @@ def test_the_chain_never_leaves_a_difference_unexplained() -> None:
             if abs(asked_w - setpoint_w) > 1.0:
                 explained += 1
                 assert limited & set(answer.codes), answer
+            assert "unexplained" not in answer.codes
     assert explained > 50
 
 
