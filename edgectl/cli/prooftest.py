@@ -213,9 +213,11 @@ def verdict(result: Result) -> Text:
         value = getattr(result, name)
         if value is not None:
             text.append(f"; {what} after {value:g} ms")
+    if result.setpoint_ms is not None and not result.moved:
+        text.append(" (they were there already)")
     if result.latched:
-        text.append("; stayed latched")
-    if result.cleared_ms is not None:
+        text.append("; stayed latched" + (", then reset" if result.as_left == "clear" else ""))
+    elif result.cleared_ms is not None:
         text.append(f"; cleared {result.cleared_ms:g} ms after the values had ended")
     if result.why:
         text.append(f"\n           {result.why}", style="red")

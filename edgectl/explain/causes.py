@@ -135,18 +135,15 @@ def effect_text(effect: Mapping[str, Any]) -> str:
     }[str(effect["action"])]
 
 
-def who_resets(spec: Mapping[str, Any], place: int, status: InterlockStatus, locked: bool) -> str:
-    """Who may clear the row and what must happen first.
-
-    place  of the row in the table, by which a reset names it
-    """
+def who_resets(spec: Mapping[str, Any], status: InterlockStatus, locked: bool) -> str:
+    """Who may clear the row and what must happen first."""
     first = (
         "first its cause must go"
         if status == InterlockStatus.INTERLOCK_TRIPPED
         else "its cause is gone"
     )
     after = f"it clears by itself {seconds(int(spec['off_delay_ns']))} after its cause has gone"
-    operator = f"{first}, then an operator may reset it (row {place})"
+    operator = f"{first}, then an operator may reset it: edgectl interlocks reset {spec['id']}"
     return {
         "auto": f"locked out after too many trips: {operator}" if locked else after,
         "operator": operator,
@@ -180,7 +177,7 @@ def row_now(
             for each in spec["causes"]
         ),
         effects=tuple(map(effect_text, spec["effects"])),
-        reset=who_resets(spec, row, status, locked),
+        reset=who_resets(spec, status, locked),
     )
 
 

@@ -27,6 +27,7 @@ class Result:
                   because nothing is written while the controller is not armed
     readback_ms   to the devices themselves showing it; None: not seen in time, or none can
     cleared_ms    from the end of the values to clear, by itself or by its reset
+    moved         a battery was really moved by it; False: all were safe already, or it moves none
     latched       it stayed latched without its cause; None: it is no row that latches
     """
 
@@ -49,6 +50,7 @@ class Result:
     setpoint_ms: float | None
     output_ms: float | None
     readback_ms: float | None
+    moved: bool
     latched: bool | None
     cleared_ms: float | None
     edgectl: str

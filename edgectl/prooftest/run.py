@@ -66,6 +66,8 @@ class Seen:
     gone_ns: int | None = None
     cleared_ns: int | None = None
     armed: bool = False
+    moved: bool = False
+    setpoints_w: tuple[float, ...] = ()  # of the batteries it reaches, in the scan before it trips
 
 
 class Test:
@@ -125,6 +127,8 @@ class Test:
 
     def inject(self) -> None:
         """Put a value beside as many causes as the vote needs."""
+        newest = self.ports.reader.journal(self.ports.reader.journal_head - 1).records[0]
+        self.seen.setpoints_w = self.setpoints_w(newest)
         for cause, value in self.plan.values:
             self.put(MailKind.MAIL_INJECT, self.plan.row, value, cause, self.plan.length_ns * 1e-9)
         limit_ns = self.plan.length_ns + TAKEN_NS
@@ -137,6 +141,8 @@ class Test:
                 and flags & RowFlag.ROW_CAUSE
             ):
                 self.seen.taken_ns, self.seen.taken_scan = now_ns, scan
+            if self.seen.tripped_ns is None and status != TRIPPED:
+                self.seen.setpoints_w = self.setpoints_w(record)
             if self.seen.taken_ns is None:
                 continue
             if self.seen.tripped_ns is None and status == TRIPPED:
@@ -155,6 +161,8 @@ class Test:
             return seen.permit_ns is not None
         if seen.setpoint_ns is None and all(self.safe(s, "setpoint_w") for s in storages):
             seen.setpoint_ns = now_ns
+            pairs = zip(seen.setpoints_w, self.setpoints_w(record), strict=True)
+            seen.moved = any(abs(before_w - now_w) > NOTHING_W for before_w, now_w in pairs)
         if seen.output_ns is None and all(self.safe(s, "output_w") for s in storages):
             seen.output_ns = now_ns
         if None in (seen.permit_ns, seen.setpoint_ns, seen.output_ns):
@@ -163,6 +171,10 @@ class Test:
             seen.readback_ns = now_ns
         assert seen.output_ns is not None, "looked at above"
         return seen.readback_ns is not None or now_ns - seen.output_ns > READBACK_NS
+
+    def setpoints_w(self, record: Any) -> tuple[float, ...]:
+        """Of the batteries that the row reaches."""
+        return tuple(float(record["storages"]["setpoint_w"][at]) for at in self.plan.storages)
 
     def read_back(self, record: Any) -> bool:
         """Whether every battery's device shows the safe output it was given."""
@@ -294,6 +306,7 @@ def result_of(plan: TestPlan, ports: Ports, seen: Seen, by: str) -> Result:
         setpoint_ms=_ms(seen.taken_ns, seen.setpoint_ns),
         output_ms=_ms(seen.taken_ns, seen.output_ns),
         readback_ms=_ms(seen.taken_ns, seen.readback_ns),
+        moved=seen.moved,
         latched=seen.latched,
         cleared_ms=_ms(seen.gone_ns, seen.cleared_ns),
         edgectl=version("edgectl"),

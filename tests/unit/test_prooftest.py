@@ -70,6 +70,7 @@ def test_an_estop_row_is_timed_stays_latched_and_is_left_to_the_person_at_the_ca
     assert result.passed, result.why
     assert (result.reaction_ms, result.scans, result.bound_ms) == (0.0, 0, 100.0)
     assert (result.permit_ms, result.setpoint_ms, result.output_ms) == (0.0, 0.0, 0.0)
+    assert result.moved, "the batteries were at work"
     assert result.readback_ms is not None
     assert 0 < result.readback_ms <= 1000
     assert result.latched is True
@@ -225,6 +226,16 @@ def test_while_disarmed_the_permits_are_proved_and_the_outputs_are_said_not_to_b
     assert (result.setpoint_ms, result.output_ms) == (None, None)
 
 
+def test_batteries_that_were_safe_already_are_said_to_have_been() -> None:
+    rig = TripRig()
+    for battery in range(2):
+        rig.want(battery, 0.0)
+    rig.scans(30)
+    result = prove(rig, "IL-ESTOP")
+    assert result.passed, result.why
+    assert (result.setpoint_ms, result.moved) == (0.0, False)
+
+
 def test_a_test_that_is_broken_off_leaves_maintenance_mode() -> None:
     rig = TripRig()
     scans = iter(range(10))
@@ -249,8 +260,8 @@ def result_of(row: str, utc_s: int, *, passed: bool = True, digest: str | None =
         site=SITE.id, site_sha256=SITE.sha256, row=row, row_digest=digest or plan.digest,
         utc_s=utc_s, by="A. Name", armed=True, passed=passed, why="" if passed else "late",
         as_found="clear", as_left="clear", injected={"x": 1.0}, reaction_ms=0.0, bound_ms=100.0,
-        scans=0, permit_ms=0.0, setpoint_ms=0.0, output_ms=0.0, readback_ms=None, latched=True,
-        cleared_ms=1.0, edgectl="0",
+        scans=0, permit_ms=0.0, setpoint_ms=0.0, output_ms=0.0, readback_ms=None, moved=True,
+        latched=True, cleared_ms=1.0, edgectl="0",
     )  # fmt: skip
 
 
