@@ -12,6 +12,7 @@ from edgectl.site_model.model import Site
 from edgectl.site_model.tables_directory import interlock_digest, interlock_spec
 
 DAY_S = 86_400
+NEEDED = {"site", "row", "row_digest", "utc_s", "passed"}  # a line without them is no result
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +105,22 @@ def _last_byte(path: Path) -> bytes:
 
 
 def load(path: Path) -> list[Result]:
-    """Every whole result, oldest first; a line that was cut off by a crash is passed over."""
+    """Every whole result, oldest first; a line that was cut off by a crash is passed over.
+
+    A figure that the edgectl of then did not measure is None.
+    """
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    found, names = [], {each.name for each in fields(Result)}
+    found, names = [], [each.name for each in fields(Result)]
     for line in lines:
         try:
             plain: Any = json.loads(line)
         except ValueError:
             continue
-        if isinstance(plain, Mapping) and names <= plain.keys():
-            found.append(Result(**{name: plain[name] for name in names}))
+        if isinstance(plain, Mapping) and NEEDED <= plain.keys():
+            found.append(Result(**{name: plain.get(name) for name in names}))
     return found
 
 

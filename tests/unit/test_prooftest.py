@@ -1,5 +1,6 @@
 """A proof test sees a row trip in time, stay latched, and clear only as it may; and it is kept."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -280,6 +281,17 @@ def test_a_line_cut_off_by_a_crash_costs_that_line_alone(tmp_path: Path) -> None
     path.write_bytes(path.read_bytes()[:-30])
     append(path, result_of("IL-DOOR", UTC_S))
     assert [each.row for each in load(path)] == ["IL-ESTOP", "IL-DOOR"]
+
+
+def test_a_result_of_an_older_edgectl_still_counts(tmp_path: Path) -> None:
+    path = record_path(tmp_path, SITE.id)
+    append(path, result_of("IL-ESTOP", UTC_S))
+    plain = json.loads(path.read_text())
+    del plain["readback_ms"], plain["moved"]
+    path.write_text(json.dumps(plain) + "\n")
+    assert "IL-ESTOP" not in due(tmp_path, UTC_S)
+    (found,) = load(path)
+    assert found.readback_ms is None
 
 
 def due(folder: Path, now_utc_s: int) -> dict[str, str]:
