@@ -119,8 +119,9 @@ def load(path: Path) -> list[Result]:
             plain: Any = json.loads(line)
         except ValueError:
             continue
-        if isinstance(plain, Mapping) and NEEDED <= plain.keys():
-            found.append(Result(**{name: plain.get(name) for name in names}))
+        if isinstance(plain, Mapping) and plain.keys() >= NEEDED:
+            known: dict[str, Any] = {name: plain.get(name) for name in names}
+            found.append(Result(**known))
     return found
 
 
