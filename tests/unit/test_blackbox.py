@@ -106,6 +106,33 @@ def test_rising_edges_are_those_the_kernel_counts() -> None:
     assert counted[ROWS["IL-ESTOP"]] == 1, "it was still latched the second time"
 
 
+CLEAR, PENDING = InterlockStatus.INTERLOCK_CLEAR, InterlockStatus.INTERLOCK_PENDING
+TRIPPED, LATCHED = InterlockStatus.INTERLOCK_TRIPPED, InterlockStatus.INTERLOCK_LATCHED
+START = int(RowFlag.ROW_START)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "trips"),
+    [
+        ((CLEAR, 0), (TRIPPED, 0), True),
+        ((PENDING, 0), (TRIPPED, 0), True),
+        ((LATCHED, 0), (TRIPPED, 0), False),
+        ((TRIPPED, 0), (TRIPPED, 0), False),
+        ((LATCHED, START), (TRIPPED, 0), True),
+        ((TRIPPED, START), (TRIPPED, 0), True),
+        ((LATCHED, START), (TRIPPED, START), False),
+        ((TRIPPED, 0), (LATCHED, 0), False),
+    ],
+)
+def test_a_trip_is_a_rising_edge_that_is_not_the_starts(
+    before: tuple[int, int], now: tuple[int, int], trips: bool
+) -> None:
+    records = np.zeros(2, record_dtype(TABLES.directory))
+    records["interlocks"][:, 5] = before[0], now[0]
+    records["interlock_flags"][:, 5] = before[1], now[1]
+    assert rising(records) == ([(1, 5)] if trips else [])
+
+
 def test_trips_within_one_window_share_a_file_and_extend_it(tmp_path: Path, log: EventLog) -> None:
     rig = TripRig()
     feed = feed_of(rig, tmp_path, log)
@@ -253,6 +280,33 @@ def test_a_full_disk_is_told_once_and_the_file_is_written_once_there_is_room(
     box = read_blackbox(boxes(tmp_path)[0])
     assert (box.header["state"], len(box.triggers)) == ("complete", 1)
     assert "blackbox.write_restored" in log.names
+
+
+def test_a_disk_that_is_full_between_two_windows_doubles_no_trip(
+    tmp_path: Path, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = TripRig()
+    feed = feed_of(rig, tmp_path, log)
+    feed.pump()
+    sound, full = blackbox_feed.write_blackbox, True
+
+    def write(*arguments: Any) -> int:
+        if full:
+            raise OSError(28, "No space left on device")
+        return sound(*arguments)
+
+    monkeypatch.setattr(blackbox_feed, "write_blackbox", write)
+    monkeypatch.setattr(blackbox_feed, "RETRY_S", 0.0)
+    rig.inject("IL-ESTOP", 0.0)
+    rig.scans(PERIODS_AFTER + 20)
+    rig.inject("IL-FIRE", 0.0)
+    rig.scans(PERIODS_AFTER)
+    for _ in range(3):
+        assert not feed.pump()
+    full = False
+    assert feed.pump()
+    triggers = [[each.id for each in read_blackbox(path).triggers] for path in boxes(tmp_path)]
+    assert triggers == [["IL-ESTOP"], ["IL-FIRE"]]
 
 
 @pytest.mark.parametrize("where", ["header", "records", "cut"])

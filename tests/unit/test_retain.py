@@ -212,6 +212,25 @@ def test_an_unreadable_file_never_comes_back_over_what_was_written_after(
     assert (kept.sequence, kept.latches) == (1, ())
 
 
+def test_what_could_not_be_read_at_start_is_gone_with_the_first_write(
+    path: Path, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Retention(path, INTERLOCKS)
+    for trips in (1, 2, 3):
+        before.look(image(IL_ESTOP=tripped(trips=trips)), trips, UTC_NS)
+    keeper = Retention(path, INTERLOCKS)
+    with monkeypatch.context() as patched:
+
+        def refuse(_: Path) -> bytes:
+            raise PermissionError(13, "Permission denied")
+
+        patched.setattr(Path, "read_bytes", refuse)
+        keeper.restore(Kept(), 1, UTC_NS)
+    assert log.names == ["latches.lost"]
+    keeper.look(image(IL_FIRE=tripped()), 1, UTC_NS)
+    assert list(restored(path)) == ["IL-FIRE"], "a newer sequence number of then must not win"
+
+
 def test_no_file_is_a_first_start_and_no_loss(path: Path, log: EventLog) -> None:
     assert restored(path) == {}
     assert log.events == []
