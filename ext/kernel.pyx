@@ -8,8 +8,10 @@ from libc.stdlib cimport calloc, free
 
 import numpy
 
+from edgectl._kernel.authority import AuthorityStatus
+
 from edgectl._kernel.atomic cimport load32, load64, store32, store64
-from edgectl._kernel.authority cimport AuthorityStatus, Retained, interlocks_retain
+from edgectl._kernel.authority cimport Retained, interlocks_retain
 from edgectl._kernel.carbon cimport (
     LOADS_MAX, SOURCE_STORAGE, STORAGES_MAX, FlowCell, FlowTotal, Stock, StockRow)
 from edgectl._kernel.clock cimport (

@@ -68,6 +68,7 @@ def directory(site: str = "fake", period_ns: int = PERIOD_NS) -> dict[str, Any]:
         ],
         "flexible": None,
         "import_cap_w": 78e6,
+        "blackbox_keep_mb": 512,
         "groups": [],
         "mqtt": {"host": "127.0.0.1", "port": 1, "node": "edge-1"},
         "sources": ["grid", "pv", "unmetered", *STORAGES],

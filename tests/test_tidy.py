@@ -33,16 +33,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "grid_code": BASE | {"profiles", "site_model", "commissioning"},
     "image": BASE | {"profiles", "site_model"},
     "sheets": BASE | {"profiles", "site_model"},
+    "explain": TABLES,
+    "blackbox": TABLES | {"explain"},
+    "prooftest": TABLES | {"explain"},
     "ledger": TABLES,
     "accounting": TABLES | {"ledger"},
     "mqtt": TABLES | {"ledger"},
     "alarms": TABLES,
     "controller": TABLES | {"ledger", "mqtt"},
-    "services": TABLES | {"ledger", "mqtt", "alarms", "accounting"},
+    "services": TABLES | {"ledger", "mqtt", "alarms", "accounting", "blackbox"},
     "plant": TABLES,
     "cli": TABLES
     | {"ledger", "mqtt", "controller", "services", "plant", "commissioning", "alarms"}
-    | {"grid_code", "accounting", "sheets"},
+    | {"grid_code", "accounting", "sheets", "explain", "blackbox", "prooftest"},
 }
 
 # Units that exist only outside: in profiles, in the site file, in what people read.

@@ -147,12 +147,11 @@ def _run(asked: Demo, *, headless: bool) -> dict[str, Any]:
 
 def _controller_argv(asked: Demo, report: Path, feed: Path, port: int) -> list[str]:
     passed = [
-        *("--data-dir", str(asked.directory)),
         *("--mqtt-port", str(port)),
         *("--carbon-feed", str(feed)),
     ]
     return [
-        *("run", asked.name, "--report", str(report)),
+        *("run", asked.name, "--report", str(report), "--data-dir", str(asked.directory)),
         *("--witness-s", str((asked.seconds or LATEST_S) + 60.0)),
         *(word for value in passed for word in ("--services-option", value)),
     ]

@@ -13,8 +13,11 @@ from edgectl.controller.deadlines import DeadlineLog, deadline_figures
 from edgectl.controller.runtime import SCANS_MAX, RuntimeOptions
 from edgectl.controller.session import Session
 from edgectl.events import configure_logging
+from edgectl.ledger import data_dir
 from edgectl.services.supervisor import Supervisor
 from edgectl.site_model import compile_tables, load_site
+
+DATA_HELP = "Ledger, latches, black boxes. [$EDGECTL_DATA_DIR, else ./edgectl-data]"
 
 EPILOG = """\b
 Every interlock starts tripped; those that latch wait for their reset.
@@ -42,6 +45,7 @@ def run(
     services: Annotated[
         bool, typer.Option(help="Start and supervise the ledger and MQTT too.")
     ] = True,
+    data: Annotated[Path | None, typer.Option("--data-dir", help=DATA_HELP)] = None,
     services_option: Annotated[
         list[str] | None,
         typer.Option("--services-option", help="Passed on to edgectl services; may be repeated."),
@@ -65,12 +69,12 @@ def run(
     tables = compile_tables(checked)
     periods = round(witness_s * 1e9 / checked.scan.period_ns) if report else 0
     options = RuntimeOptions(dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods)
-    session = Session(checked, tables, options)
-    passed = [*(services_option or []), *(["--log-json"] if log_json else [])]
+    kept = data_dir(data)
+    session = Session(checked, tables, options, kept)
+    passed = ["--data-dir", str(kept), *(services_option or [])]
+    passed += ["--log-json"] if log_json else []
     supervisor = Supervisor(["services", site, *passed]) if services else None
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = _stopped_by_signal()
     deadlines = DeadlineLog(session.reader, periods)
 
     def each_look() -> None:
@@ -88,6 +92,14 @@ def run(
         if report is not None:
             deadlines.drain()
             report.write_text(json.dumps(_report(session, deadlines), indent=1) + "\n")
+
+
+def _stopped_by_signal() -> threading.Event:
+    """Set by Ctrl-C and SIGTERM, from now on."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _report(session: Session, deadlines: DeadlineLog) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import structlog
 from edgectl._kernel.clock import RtGrade
 from edgectl._kernel.journal import MailKind
 from edgectl.controller.ports import SerialPorts
+from edgectl.controller.retain import Retention, latches_path
 from edgectl.controller.runtime import Runtime, RuntimeOptions
 from edgectl.controller.watch import Watch
 from edgectl.errors import IdentityError, OverrunError
@@ -44,8 +45,16 @@ class Outcome:
 class Session:
     """A controller for one site; `run` returns when it has stopped."""
 
-    def __init__(self, site: Site, tables: KernelTables, options: RuntimeOptions) -> None:
-        """Make the segment and bind the kernel; no device is contacted yet.
+    def __init__(
+        self,
+        site: Site,
+        tables: KernelTables,
+        options: RuntimeOptions,
+        data_dir: Path | None = None,
+    ) -> None:
+        """Make the segment, bind the kernel, give it its latches; no device is contacted yet.
+
+        data_dir   where the latches are kept; None: none are kept and none given back
 
         Raises SegmentError if a controller of this site is running.
         """
@@ -58,6 +67,11 @@ class Session:
         self.runtime = Runtime(tables, self.segment, options)
         self.ports = SerialPorts(self.runtime.bus, site.lines)
         self.watch = Watch(self.reader)
+        self.retention: Retention | None = None
+        if data_dir is not None:
+            path = latches_path(data_dir, site.id)
+            self.retention = Retention(path, tables.directory["interlocks"])
+            self.retention.restore(self.runtime.kernel, time.monotonic_ns(), time.time_ns())
         self.tables = tables
         self.refused: list[str] = tables.directory["arming_refused"]
         self._mail_seen = 0
@@ -183,7 +197,13 @@ class Session:
         self.ports.tend()
         if not self.tables.scan["may_arm"][0]:
             self._watch_arming()
-        return self.watch.look(time.monotonic_ns())
+        return self._kept(self.watch.look(time.monotonic_ns()))
+
+    def _kept(self, image: Any) -> Any:
+        """The image, its latches seen onto the disk; before the first scan there is none."""
+        if self.retention is not None and self.reader.journal_head > 0:
+            self.retention.look(image, time.monotonic_ns(), time.time_ns())
+        return image
 
     def _watch_until(self, stop: Event, each_look: Callable[[], None], outcome: Outcome) -> None:
         while not stop.is_set() and self.runtime.running:
@@ -196,7 +216,8 @@ class Session:
 
     def _stop(self, outcome: Outcome, started_s: float) -> None:
         ended = self.runtime.stop()
-        image = self.watch.look(time.monotonic_ns())  # and no port is opened again
+        # No port is opened again.
+        image = self._kept(self.watch.look(time.monotonic_ns()))
         outcome.scans = self.runtime.kernel.scans
         emit(
             log,

@@ -23,6 +23,7 @@ from edgectl.ledger.heads import TreeHead
 from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.alarm_feed import AlarmFeed
 from edgectl.services.alarm_mqtt import AlarmMqtt
+from edgectl.services.blackbox_feed import BlackboxFeed
 from edgectl.services.carbon_feed import CarbonPoster, FileFeed
 from edgectl.services.counter_feed import CounterFeed
 from edgectl.services.health import HealthPoster
@@ -68,6 +69,7 @@ class Services:
         self._counters = CounterFeed(self._log)
         self._heartbeat = HealthPoster(settings.site)
         self._alarms = AlarmFeed(settings.site, settings.data_dir, self._log)
+        self._blackbox = BlackboxFeed(settings.site, settings.data_dir, self._log)
         self._publisher: Publisher | None = None
         self._alarm_mqtt: AlarmMqtt | None = None
         self._head: bytes | None = None  # the newest signed head, as it is published
@@ -118,13 +120,14 @@ class Services:
         self._pump_alarms()
         if run.mqtt is not None:
             run.mqtt.pump()
+        boxed = self._blackbox.pump() or self._blackbox.failing
         if not over:
             self._heartbeat.poll(ledger_fails=self._ledger.failing_since_s is not None)
             if self._carbon is not None:
                 self._carbon.poll()
         if over and self._may_leave(run, caught_up):
             self._leave(run)
-        return not caught_up and self._ledger.failing_since_s is None
+        return not boxed or (not caught_up and self._ledger.failing_since_s is None)
 
     def _read_out(self) -> None:
         """Asked to stop after the controller did: its last records still go into the ledger."""
@@ -145,6 +148,7 @@ class Services:
         self._ledger.close()
         self._alarms.detach()
         self._alarms.close()
+        self._blackbox.close()
         if self._publisher is not None:
             self._publisher.stop()
             self._publisher = self._alarm_mqtt = None
@@ -165,6 +169,7 @@ class Services:
         self._run = _Run(reader)
         self._ledger.attach(reader)
         self._alarms.attach(reader)
+        self._blackbox.attach(reader)
         publisher = self._publish_for(reader)
         if publisher is not None:
             self._run.mqtt = MqttFeed(reader, publisher)
@@ -214,7 +219,8 @@ class Services:
     def _may_leave(self, run: _Run, caught_up: bool) -> bool:
         """All is in the ledger; or it cannot be written and nobody waits for that."""
         if caught_up:
-            return self._ledger.finish()
+            boxed = self._blackbox.finish() or self._blackbox.failing
+            return self._ledger.finish() and boxed
         failing_s = self._ledger.failing_since_s
         return (
             failing_s is not None

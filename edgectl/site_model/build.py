@@ -51,6 +51,7 @@ def build_site(
             file.scan.read_lead_ms * NS_PER_MS,
         ),
         journal_minutes=file.journal.minutes,
+        blackbox_keep_mb=file.blackbox.keep_mb,
         arm=file.controller.arm,
         proofs=path.parent / file.controller.proofs if file.controller.proofs else None,
         grid=Grid(**file.grid.model_dump()),

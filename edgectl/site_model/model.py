@@ -287,6 +287,7 @@ class Site:
     longitude_deg: float
     scan: Scan
     journal_minutes: int
+    blackbox_keep_mb: int
     arm: str
     proofs: Path | None
     grid: Grid

@@ -64,6 +64,16 @@ class JournalSection(Section):
     )
 
 
+class BlackboxSection(Section):
+    """[blackbox]: what is frozen for every trip."""
+
+    keep_mb: Annotated[int, Field(ge=16, le=1_000_000)] = Field(
+        default=512,
+        description="Above it the oldest files go, the newest of each row never.",
+        examples=[512],
+    )
+
+
 class ControllerSection(Section):
     """[controller]: start behaviour."""
 
@@ -420,6 +430,9 @@ class SiteFile(Section):
     scan: ScanSection = Field(description="The controller's cadence.")
     journal: JournalSection = Field(
         default_factory=JournalSection, description="How long services may be away."
+    )
+    blackbox: BlackboxSection = Field(
+        default_factory=BlackboxSection, description="What is frozen for every trip."
     )
     controller: ControllerSection = Field(
         default_factory=ControllerSection, description="Start behaviour."

@@ -99,7 +99,7 @@ def compile_tables(site: Site) -> KernelTables:
     """All tables of a checked site. Nothing can fail here that check_site lets pass."""
     bus = bus_arrays(site)
     names: list[dict[str, Any]] = [
-        {"name": tag, "unit": unit, "device": device}
+        {"name": tag, "unit": unit, "device": device, "type": "internal"}
         for tag, unit, device in internal_points(
             (each.id for each in site.devices),
             (each.id for each in site.batteries),

@@ -108,10 +108,7 @@ def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: D
     first_point = filled["point"]
     for block in profile.blocks:
         _fill_block(bus, filled, at, block, profile)
-        bus.point_names += [
-            {"name": f"{device.id}.{point.name}", "unit": point.unit, "device": device.id}
-            for point in block.points
-        ]
+        bus.point_names += [_point_name(device.id, point) for point in block.points]
     names = {str(each["name"]): n for n, each in enumerate(bus.point_names)}
     for command in profile.commands:
         sf_point = names[f"{device.id}.{command.sf_point}"] if command.sf_point else -1
@@ -119,6 +116,23 @@ def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: D
         bus.output_tags.append(f"{device.id}.{command.name}")
         filled["output"] += 1
     assert filled["point"] - first_point == len(profile.points), "the read plan lost a point"
+
+
+def _point_name(device: str, point: Point) -> dict[str, Any]:
+    """What a reader of raw words needs to know of a point.
+
+    factor  names the register whose power of ten the value carries, too; "" where there is none
+    """
+    factor = "" if point.sf_address is None else f"{device}/{point.function}/{point.sf_address}"
+    return {
+        "name": f"{device}.{point.name}",
+        "unit": point.unit,
+        "device": device,
+        "type": point.type,
+        "scale": point.scale,
+        "offset": point.offset,
+        "factor": factor,
+    }
 
 
 def _fill_block(

@@ -1,7 +1,10 @@
 """The directory: names for the rows of the tables, in plain types that msgpack can carry."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
+
+import msgpack
 
 from edgectl.site_model.model import Interlock, Site
 from edgectl.site_model.schedule import schedule
@@ -29,7 +32,7 @@ def directory_of(
             {"address": link, "devices": [each.id for each in devices]}
             for link, devices in site.links.items()
         ],
-        "interlocks": [_interlock(each) for each in site.interlocks],
+        "interlocks": [interlock_spec(each) for each in site.interlocks],
         "groups": group_names(site),
         "monitors": [
             {
@@ -43,7 +46,15 @@ def directory_of(
         ],
         "storages": [_battery(site, each) for each in batteries],
         "pvs": [
-            {"id": each.id, "power": each.power, "rating_w": each.rating_w, "limit": each.limit}
+            {
+                "id": each.id,
+                "power": each.power,
+                "rating_w": each.rating_w,
+                "limit": each.limit,
+                "deadband_w": each.deadband_w,
+                "refresh_ns": each.refresh_ns,
+                "readback": _readback(site, each.limit),
+            }
             for each in site.pvs
         ],
         "loads": loads,
@@ -66,9 +77,17 @@ def _site(site: Site) -> dict[str, Any]:
         "carbon_basis": site.carbon.basis,
         "period_ns": site.scan.period_ns,
         "journal_minutes": site.journal_minutes,
+        "blackbox_keep_mb": site.blackbox_keep_mb,
+        "arm": site.arm,
         "import_cap_w": site.grid.import_cap_w,
         "import_guard_w": site.grid.import_guard_w,
         "export_max_w": site.grid.export_max_w,
+        "carbon": {
+            "high_g_per_kwh": site.carbon.high_g_per_kwh,
+            "low_g_per_kwh": site.carbon.low_g_per_kwh,
+            "deadband_g_per_kwh": site.carbon.deadband_g_per_kwh,
+        },
+        "grid": site.grid.power,
         "mqtt": {"host": site.mqtt.host, "port": site.mqtt.port, "node": site.mqtt.node},
         "ledger": {
             "key": str(site.ledger.key) if site.ledger.key else None,
@@ -101,7 +120,8 @@ def _devices(site: Site) -> list[dict[str, Any]]:
     ]
 
 
-def _interlock(row: Interlock) -> dict[str, Any]:
+def interlock_spec(row: Interlock) -> dict[str, Any]:
+    """A row of the cause-and-effect table in plain types."""
     return {
         "id": row.id,
         "title": row.title,
@@ -112,6 +132,7 @@ def _interlock(row: Interlock) -> dict[str, Any]:
         "on_delay_ns": row.on_delay_ns,
         "off_delay_ns": row.off_delay_ns,
         "reset": row.reset,
+        "lockout_trips": row.lockout_trips,
         "bypass": row.bypass,
         "causes": [
             {"tag": each.tag, "op": each.op, "on": each.on, "off": each.off, "unit": each.unit}
@@ -128,6 +149,15 @@ def _interlock(row: Interlock) -> dict[str, Any]:
     }
 
 
+TEXTS = ("title", "why", "proof_test", "proof_interval_days", "catalogue", "priority")
+
+
+def interlock_digest(spec: Mapping[str, Any]) -> str:
+    """What a row does, as a digest: it is another row when this differs, its wording aside."""
+    acts = {key: spec[key] for key in sorted(spec.keys() - set(TEXTS))}
+    return hashlib.sha256(bytes(msgpack.packb(acts))).hexdigest()[:16]
+
+
 def _battery(site: Site, own: str) -> dict[str, Any]:
     battery = next(each for each in site.batteries if each.id == own)
     return {
@@ -139,8 +169,25 @@ def _battery(site: Site, own: str) -> dict[str, Any]:
         "discharge_rating_w": battery.discharge_rating_w,
         "capacity_j": battery.capacity_j,
         "reserve_ratio": battery.reserve_ratio,
+        "ready_ratio": battery.ready_ratio,
         "full_ratio": battery.full_ratio,
+        "ramp_w_per_s": battery.ramp_w_per_s,
+        "deadband_w": battery.deadband_w,
+        "economy_w": battery.economy_w,
+        "refresh_ns": battery.refresh_ns,
+        "dwell_ns": battery.dwell_ns,
+        "readback": battery.readback,
+        "readback_tolerance_w": battery.readback_tolerance_w,
+        "proof_meter": battery.proof_meter,
     }
+
+
+def _readback(site: Site, command: str | None) -> str | None:
+    """Tag of the point that shows what a device took of a command."""
+    if command is None:
+        return None
+    point = site.command(command).readback
+    return f"{command.partition('.')[0]}.{point}" if point else None
 
 
 def _flexible(site: Site) -> dict[str, Any]:
@@ -150,5 +197,11 @@ def _flexible(site: Site) -> dict[str, Any]:
         "command": flexible.command,
         "available": flexible.available,
         "deferred": flexible.deferred,
+        "readback": _readback(site, flexible.command),
         "it_floor_w": flexible.it_floor_w,
+        "deadband_w": flexible.deadband_w,
+        "release_w_per_s": flexible.release_w_per_s,
+        "refresh_ns": flexible.refresh_ns,
+        "hold_ns": flexible.hold_ns,
+        "tiers_ratio": list(flexible.tiers_ratio),
     }
