@@ -39,7 +39,7 @@ class TripRig(PhysicsRig):
         """Arm, and let every row clear that may."""
         self.post(MailKind.MAIL_ARM, -1, 0.0, 0)
         self.scans(25)
-        self.scans(120)
+        self.scans(620)  # the longest off-delay of a row but the grid code's is a minute
         self.post(MailKind.MAIL_RESET, -1, 0.0, int(Reset.RESET_OPERATOR))
         self.scans(2)
 
@@ -58,6 +58,12 @@ class TripRig(PhysicsRig):
     def want(self, battery: int, power_w: float) -> None:
         """An operator's request that never lapses."""
         self.post(MailKind.MAIL_STORAGE_W, battery, power_w, int(RequestSource.SOURCE_OPERATOR))
+
+    def put_to_work(self, power_w: float) -> None:
+        """Both batteries at so much, and there."""
+        for battery in range(2):
+            self.want(battery, power_w)
+        self.scans(30)
 
     def row(self, row: str) -> Any:
         """State of a row in the newest image."""

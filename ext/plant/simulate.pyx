@@ -258,6 +258,9 @@ def simulate(Kernel kernel, Bus bus, int64_t scans, int64_t start_ns, int64_t ut
             f"bus {len(bus.held[3])} and {bus.actions_used}; both must come from one site")
     if bus.plant.state.table == NULL:
         raise ValueError("plant: no boundary table; call load() before simulate()")
+    if state.scans == 0:         # another kernel at the same plant: its buffers are empty
+        for at in range(3 * state.image.blocks):
+            bus.copied[at] = -1
     for at in range(state.image.devices):
         state.image.links[at].connected = 1
         state.image.links[at].identified = 1

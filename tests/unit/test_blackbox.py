@@ -51,6 +51,7 @@ def leaves(records: Any) -> list[bytes]:
 def tripped(tmp_path: Path, log: EventLog, row: str = "IL-ESTOP", before: int = 0) -> Path:
     """The file of one trip whose window has closed."""
     rig = TripRig()
+    rig.put_to_work(5e6)
     feed = feed_of(rig, tmp_path, log)
     feed.pump()
     rig.scans(before)

@@ -91,7 +91,7 @@ def test_a_row_that_acts_is_told_with_what_must_happen(rig: SharedRig) -> None:
     assert "held at zero by an interlock (IL-ESTOP)" in text
     assert "IO-01.estop_channel_a is 1; trips at 0" in text
     assert "somebody must press the reset at the cabinet" in text
-    assert "I01: de-energise to trip" in text
+    assert "De-energise to trip" in text
 
 
 def test_a_past_scan_is_answered_from_the_journal_and_then_from_a_black_box(

@@ -67,6 +67,7 @@ def maintenance(rig: TripRig) -> bool:
 
 def test_an_estop_row_is_timed_stays_latched_and_is_left_to_the_person_at_the_cabinet() -> None:
     rig = TripRig()
+    rig.put_to_work(5e6)
     result = prove(rig, "IL-ESTOP")
     assert result.passed, result.why
     assert (result.reaction_ms, result.scans, result.bound_ms) == (0.0, 0, 100.0)
