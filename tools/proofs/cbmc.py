@@ -121,6 +121,7 @@ def prove(tool: Path, claim: Claim, c: Path | None = None) -> Outcome:
     folder = (c or generated(claim.module)).parent
     command = [str(tool), f"-I{folder}", f"-I{HERE}", f"-I{sysconfig.get_paths()['include']}"]
     command += [str(HERE / claim.source), "--function", claim.name, "--drop-unused-functions"]
+    command += ["-D__builtin_isfinite=__CPROVER_isfinited"]
     command += ["--slice-formula", "--unwind", str(claim.unwind), *CHECKS]
     command += ["--unwindset", loops] if loops else []
     begin_s = time.monotonic()

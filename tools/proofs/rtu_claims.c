@@ -1,4 +1,4 @@
-/* What is proved of ext/rtu.pyx. The table is claims.py.
+/* What is proved of ext/rtu.pyx.
  *
  * modbus_check and modbus_encode are proved by themselves (modbus_claims.c); here they are any
  * functions that keep what is proved there, and their callers are held to what they ask.
@@ -43,6 +43,7 @@ static Request any_request(void) {
     return request;
 }
 
+/* PROVED of rtu_frame: RTU framing reads nothing beyond what was received. */
 void rtu_frame_safe(void) {
     int32_t fill = any_between(0, ADU);
     uint8_t *bytes = malloc(fill);
@@ -52,6 +53,7 @@ void rtu_frame_safe(void) {
     REACHED(status == MODBUS(e, FRAME_WHOLE) && fill == RTU, "a whole frame of 256 bytes");
 }
 
+/* PROVED of rtu_frame: a line's bytes are whole (5 to 256), partial or broken. */
 void rtu_frame_exhaustive(void) {
     int32_t fill = any_between(0, ADU);
     uint8_t bytes[ADU];
@@ -76,6 +78,8 @@ void rtu_frame_exhaustive(void) {
     REACHED(!broken && !whole && fill > 3, "partial");
 }
 
+/* PROVED of rtu_check, rtu_crc; unwind 262: RTU check, any 0 to 260 bytes: in bounds, and so is
+ * what it hands on. */
 void rtu_check_safe(void) {
     int32_t length = any_between(0, ADU);
     uint8_t *frame = malloc(length);
@@ -90,6 +94,8 @@ void rtu_check_safe(void) {
     REACHED(status == MODBUS(e, MODBUS_BAD_CRC), "a wrong CRC");
 }
 
+/* PROVED of rtu_check, rtu_crc; unwind 70: frames of 4 to 8 bytes: handed on exactly if the CRC is
+ * right. */
 void rtu_check_crc(void) {
     int32_t length = any_between(4, 8);
     uint8_t frame[8];
@@ -107,6 +113,8 @@ void rtu_check_crc(void) {
     REACHED(handed_over == -1, "a wrong CRC");
 }
 
+/* PROVED of rtu_encode, rtu_crc; unwind 260: an RTU request has 8 to 256 bytes, or is 0 and
+ * refused. */
 void rtu_encode_safe(void) {
     uint8_t *frame = malloc(RTU);
     Request request = any_request();
@@ -117,6 +125,7 @@ void rtu_encode_safe(void) {
     REACHED(length == 0, "a refusal");
 }
 
+/* PROVED of rtu_reply_bytes: the reply waited for has 6 to 256 bytes. */
 void rtu_reply_length(void) {
     Request request = any_request();
     ASSUME(request.function >= 1 && (request.function <= 2 || request.count <= 125));
