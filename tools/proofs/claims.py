@@ -7,7 +7,7 @@ A claim is a function of tools/proofs/MODULE_claims.c under a comment that says 
 
 After `of` stand the functions of the module's .pyx that it is about; after the semicolon, where
 needed, one more than the longest loop goes round (2 without), the rounds of a loop that differs
-(function.place, places from 0), and the seconds after which no answer is no proof.
+(function.place, places from 0), and the seconds of processor time in which an answer must come.
 """
 
 import re
@@ -36,7 +36,7 @@ class Claim:
     functions    of that module's .pyx that it is about
     unwind       one more than the longest loop goes round; CBMC proves that it is enough
     loops        (function, place in it from 0, rounds) of loops that differ from unwind
-    timeout_s    no answer by then is no proof
+    timeout_s    processor time; no answer by then is no proof
     """
 
     name: str

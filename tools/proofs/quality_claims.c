@@ -25,24 +25,38 @@ static Limits any_limits(void) {
     return limits;
 }
 
-/* PROVED of quality_judge, set_bad: whatever double is received, it is bad if it is not finite or
- * out of its range, and then not kept; if it is not bad the sample holds it, finite and in range.
- */
+/* PROVED of quality_judge, set_bad: a double that is not finite, or out of the point's range, makes
+ * the sample bad, whatever it was, and is not kept. */
 void judge_refuses(void) {
     Sample sample = any_sample();
     Limits limits = any_limits();
     double value = nondet_double(), held = sample.value;
-    limits.slew_max_per_s = INFINITY;
-    F(quality_judge)(&sample, &limits, value, (uint64_t)nondet_int64(), sample.source_ns + STEP_NS);
-    _Bool fits = value >= limits.valid_min && value <= limits.valid_max;
-    _Bool bad = sample.quality == E(QUALITY_BAD);
-    CLAIM(finite_number(value) || (bad && sample.reason == E(REASON_NOT_FINITE)), "not finite");
-    CLAIM(!finite_number(value) || fits || (bad && sample.reason == E(REASON_OUT_OF_RANGE)),
-          "out of range");
-    CLAIM((finite_number(value) && fits) || same(sample.value, held), "what is refused is not kept");
-    CLAIM(bad || (sample.value == value && finite_number(value) && fits), "what is not bad is kept");
+    int64_t now_ns = any_long_between(sample.source_ns, INT64_MAX / 2);
+    ASSUME(!(value >= limits.valid_min && value <= limits.valid_max) || !finite_number(value));
+    F(quality_judge)(&sample, &limits, value, (uint64_t)nondet_int64(), now_ns);
+    CLAIM(sample.quality == E(QUALITY_BAD), "bad");
+    CLAIM(sample.reason == (finite_number(value) ? E(REASON_OUT_OF_RANGE) : E(REASON_NOT_FINITE)),
+          "for this reason");
+    CLAIM(same(sample.value, held), "not kept");
     REACHED(value != value, "not a number");
-    REACHED(sample.quality == E(QUALITY_GOOD), "a good value");
+    REACHED(value > DBL_MAX && limits.valid_max > DBL_MAX, "infinite, and no limit");
+    REACHED(value < limits.valid_min && finite_number(value), "too low");
+}
+
+/* PROVED of quality_judge: a sample that turns good again holds the very value that was received,
+ * finite and within its range. */
+void judge_good(void) {
+    Sample sample = any_sample();
+    Limits limits = any_limits();
+    double value = nondet_double();
+    sample.quality = E(QUALITY_BAD);
+    F(quality_judge)(&sample, &limits, value, (uint64_t)nondet_int64(), sample.source_ns + STEP_NS);
+    CLAIM(sample.quality == E(QUALITY_BAD) || sample.quality == E(QUALITY_GOOD), "good or bad");
+    CLAIM(sample.quality == E(QUALITY_BAD) ||
+              (finite_number(value) && sample.value == value && value >= limits.valid_min &&
+               value <= limits.valid_max && sample.reason == E(REASON_NONE)),
+          "good is finite, in range, and what was received");
+    REACHED(sample.quality == E(QUALITY_GOOD) && value == limits.valid_max, "just in range");
 }
 
 /* PROVED of quality_judge: a quantity whose words have not changed for longer than it may stand
