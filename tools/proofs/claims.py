@@ -18,11 +18,14 @@ from proofs.generate import HERE
 
 KERNEL = "edgectl._kernel."
 SAID = re.compile(
-    r"^/\* PROVED of (?P<of>\w+(?:, \w+)*)(?:; (?P<bounds>[\w., ]+))?: (?P<words>(?:(?!\*/).)+?)\s*\*/\n"
+    r"^/\* PROVED of (?P<of>\w+(?:, \w+)*)(?:; (?P<bounds>[\w., ]+))?: "
+    r"(?P<words>(?:(?!\*/).)+?)\s*\*/\n"
     r"void (?P<name>\w+)\(void\)",
     re.M | re.S,
 )
-BOUND = re.compile(r"unwind (?P<unwind>\d+)|(?P<loop>\w+)\.(?P<at>\d+) (?P<rounds>\d+)|(?P<s>\d+) s")
+BOUND = re.compile(
+    r"unwind (?P<unwind>\d+)|(?P<loop>\w+)\.(?P<at>\d+) (?P<rounds>\d+)|(?P<s>\d+) s"
+)
 UNWIND, TIMEOUT_S = 2, 240.0
 
 
