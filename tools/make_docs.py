@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Write the pages that are made from the source: docs/events.md from edgectl/events.py.
+"""Write what is made from the source: docs/events.md, and the list of claims in docs/proofs.md.
 
 `tools/make_docs.py --check` writes nothing and fails when a page is not what it would write.
 """
 
 import sys
 from pathlib import Path
+
+from proofs import page as proofs
 
 from edgectl.events import markdown_table
 
@@ -29,11 +31,13 @@ def events_page() -> str:
 
 def main() -> int:
     """Write the pages, or compare them with --check."""
-    page = events_page()
+    pages = {EVENTS: events_page(), proofs.PAGE: proofs.page()}
     if "--check" in sys.argv[1:]:
-        return 0 if EVENTS.exists() and EVENTS.read_text() == page else 1
-    EVENTS.parent.mkdir(exist_ok=True)
-    EVENTS.write_text(page)
+        same = [path.exists() and path.read_text() == text for path, text in pages.items()]
+        return 0 if all(same) else 1
+    for path, text in pages.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
     return 0
 
 
