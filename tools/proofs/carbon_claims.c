@@ -9,10 +9,10 @@
 typedef struct T(Stock) Stock;
 typedef struct T(StockRow) StockRow;
 
-/* PROVED of share: for amounts up to 255 and wholes up to 127 a share is between 0 and the amount,
+/* PROVED of share: for amounts up to 255 and wholes up to 15 a share is between 0 and the amount,
  * all of it for the whole and nothing for no part, and is the greatest that is not too much. */
 void share_bounded(void) {
-    int64_t amount = nondet_uint8(), whole = 1 + (nondet_uint8() & 126), part = nondet_uint8() & 127;
+    int64_t amount = nondet_uint8(), whole = 1 + (nondet_uint8() & 14), part = nondet_uint8() & 15;
     ASSUME(part <= whole);
     int64_t given = F(share)(amount, part, whole);
     CLAIM(given >= 0 && given <= amount, "between nothing and everything");
@@ -24,15 +24,15 @@ void share_bounded(void) {
 
 /* PROVED of share: a larger part never gets less. */
 void share_monotone(void) {
-    int64_t amount = nondet_uint8(), whole = 1 + (nondet_uint8() & 126), part = nondet_uint8() & 127;
-    int64_t more = nondet_uint8() & 127;
+    int64_t amount = nondet_uint8(), whole = 1 + (nondet_uint8() & 14), part = nondet_uint8() & 15;
+    int64_t more = nondet_uint8() & 15;
     ASSUME(part <= more && more <= whole);
     CLAIM(F(share)(amount, part, whole) <= F(share)(amount, more, whole), "monotone");
     REACHED(part < more && amount > 100, "a larger part");
 }
 
 static void carried_at(int64_t mg_per_kwh) {
-    int64_t energy = nondet_int32() & 0xFFFFF, carried = nondet_int32() & 0x3FFFFF;
+    int64_t energy = nondet_int32() & 0x7FFF, carried = nondet_int32() & 0x3FFFFF;
     ASSUME(carried < DIVISOR);
     int64_t carbon = F(carbon_ug)(energy, mg_per_kwh, &carried);
     CLAIM(carbon >= 0, "energy in, carbon in");
@@ -40,7 +40,7 @@ static void carried_at(int64_t mg_per_kwh) {
     REACHED(carried > 0 && energy > 0, "something is carried");
 }
 
-/* PROVED of carbon_ug: at 400 g/kWh and energies of up to 2 to the 20 mJ the carbon is never
+/* PROVED of carbon_ug: at 400 g/kWh and energies of up to 32 J the carbon is never
  * negative, and what is carried stays smaller than the divisor, by induction. */
 void carbon_remainder(void) { carried_at(400000); }
 
