@@ -284,7 +284,7 @@ def test_every_profile_is_documented_and_used() -> None:
 
 def test_the_pages_made_from_source_are_current() -> None:
     made = subprocess.run([sys.executable, ROOT / "tools" / "make_docs.py", "--check"], check=False)
-    assert made.returncode == 0, "docs/events.md is not what the source says: tools/make_docs.py"
+    assert made.returncode == 0, "docs/ is not what the source says: tools/make_docs.py"
 
 
 def test_only_declared_events_are_logged() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write what is made from the source: docs/events.md, tables of docs/alarms.md and interlocks.md.
+"""Write what is made from the source: docs/events.md, and tables of alarms, interlocks and proofs.
 
 `tools/make_docs.py --check` writes nothing and fails when a page is not what it would write.
 """
@@ -7,6 +7,8 @@
 import re
 import sys
 from pathlib import Path
+
+from proofs import page as proofs
 
 from edgectl.alarms.catalogue import kinds_table, rules_table
 from edgectl.events import markdown_table
@@ -90,7 +92,12 @@ def _effect_text(effect: dict[str, object]) -> str:
 
 def main() -> int:
     """Write the pages, or compare them with --check."""
-    pages = {EVENTS: events_page(), ALARMS: alarms_page(), INTERLOCKS: interlocks_page()}
+    pages = {
+        EVENTS: events_page(),
+        ALARMS: alarms_page(),
+        INTERLOCKS: interlocks_page(),
+        proofs.PAGE: proofs.page(),
+    }
     if "--check" in sys.argv[1:]:
         return 0 if all(path.read_text("utf-8") == text for path, text in pages.items()) else 1
     for path, text in pages.items():

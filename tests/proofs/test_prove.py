@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import scan_report
 from proof_rig import spoil, tool
-from proofs import cbmc, generate
+from proofs import cbmc, claims, generate
 from proofs.claims import CLAIMS, Claim
 
 HELD = "[f.assertion.1] line 3 holds for every input: SUCCESS\n"
@@ -19,21 +19,37 @@ def test_a_claim_names_what_exists(claim: Claim) -> None:
     names = {b.name for b in scan_report.bodies((generate.ROOT / f"ext/{module}.pyx").read_text())}
     assert set(claim.functions) <= names
     assert {name for name, _, _ in claim.loops} <= names
-    text = (generate.HERE / claim.source).read_text()
-    reply = re.fullmatch(r"fc(\d+)_(?:reply|refused)", claim.name)
-    head = f"REPLY({reply.group(1)}, " if reply else f"void {claim.name}(void)"
-    assert head in text
     assert claim.words
+    text = (generate.HERE / claim.source).read_text()
+    body = text[text.index(f"void {claim.name}(void)") :].partition("\n}\n")[0]
+    assert "REACHED(" in body or re.search(r"\b\w+\(.*\)", body.partition("{")[2])
 
 
-def test_every_claim_of_the_sources_is_in_the_table() -> None:
+def test_every_function_without_arguments_of_a_claim_file_is_a_claim() -> None:
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
-    written = {
-        name
-        for path in generate.HERE.glob("*_claims.c")
-        for name in re.findall(r"^void (\w+)\(void\)", path.read_text(), re.M)
-    }
-    assert written <= {claim.name for claim in CLAIMS}
+    for path in generate.HERE.glob("*_claims.c"):
+        written = re.findall(r"^void (\w+)\(void\)", path.read_text(), re.M)
+        assert written == [claim.name for claim in claims.read(path)]
+
+
+def test_a_claim_is_read_with_its_bounds_and_words(tmp_path: Path) -> None:
+    path = tmp_path / "blocks_claims.c"
+    path.write_text(
+        "/* PROVED of ton, tof; unwind 3, tof.1 17, 90 s: one,\n * two. */\nvoid a(void) {"
+    )
+    assert claims.read(path) == [
+        Claim("a", "one, two", "edgectl._kernel.blocks", ("ton", "tof"), 3, (("tof", 1, 17),), 90.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["/* PROVED of ton; loops 3: a. */\nvoid a(void) {", "/* PROVED: a. */\nvoid a(void) {"]
+)
+def test_a_claim_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "blocks_claims.c"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"not `unwind|1 PROVED, 0 read"):
+        claims.read(path)
 
 
 @pytest.mark.parametrize(

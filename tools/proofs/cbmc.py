@@ -1,12 +1,14 @@
 """CBMC: get it, run one claim, read its answer."""
 
+import math
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sysconfig
-import time
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +35,7 @@ class Outcome:
     """What became of a claim; proved, or the reasons why not."""
 
     claim: Claim
-    seconds: float
+    seconds: float  # of processor time
     checks: int = 0
     reasons: list[str] = field(default_factory=list)
 
@@ -121,24 +123,35 @@ def prove(tool: Path, claim: Claim, c: Path | None = None) -> Outcome:
     folder = (c or generated(claim.module)).parent
     command = [str(tool), f"-I{folder}", f"-I{HERE}", f"-I{sysconfig.get_paths()['include']}"]
     command += [str(HERE / claim.source), "--function", claim.name, "--drop-unused-functions"]
+    command += ["-D__builtin_isfinite=__CPROVER_isfinited"]
     command += ["--slice-formula", "--unwind", str(claim.unwind), *CHECKS]
     command += ["--unwindset", loops] if loops else []
-    begin_s = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=claim.timeout_s,
-            preexec_fn=bound_memory,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Outcome(claim, claim.timeout_s, 0, [f"no answer in {claim.timeout_s:g} s"])
-    answers = ANSWER.findall(done.stdout)
-    reasons = judge(answers, done.stdout, done.stderr)
-    return Outcome(claim, time.monotonic() - begin_s, len(answers), reasons)
+    output, errors, cpu_s, in_time = bounded(command, claim.timeout_s)
+    if not in_time:
+        return Outcome(claim, cpu_s, 0, [f"no answer in {claim.timeout_s:g} s of processor time"])
+    answers = ANSWER.findall(output)
+    return Outcome(claim, cpu_s, len(answers), judge(answers, output, errors))
 
 
-def bound_memory() -> None:
-    """A formula that grows without end is refused by the kernel, not the whole machine."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+def bounded(command: list[str], cpu_s: float) -> tuple[str, str, float, bool]:
+    """Run a command with bounded processor time and memory; its output, errors, seconds, in time.
+
+    Processor time, so that a busy machine makes no proof fail; a formula that grows without end
+    is refused by the operating system, and does not take the whole machine down.
+    """
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(cpu_s), math.ceil(cpu_s) + 1))
+
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(command, stdout=output, stderr=errors, preexec_fn=bound)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        in_time = child.returncode not in (-signal.SIGXCPU, -signal.SIGKILL)
+        return output.read(), errors.read(), used.ru_utime + used.ru_stime, in_time
 
 
 def judge(answers: list[tuple[str, str]], output: str, errors: str) -> list[str]:

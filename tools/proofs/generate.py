@@ -7,6 +7,7 @@ import json
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
@@ -18,19 +19,39 @@ def generated(module: str) -> Path:
     return PLACE / "c" / "ext" / f"{module.rpartition('.')[2]}.c"
 
 
+def setup_script() -> ModuleType:
+    """setup.py as a module; its paths start at the project's root."""
+    specification = importlib.util.spec_from_file_location("edgectl_setup", ROOT / "setup.py")
+    assert specification is not None
+    assert specification.loader is not None
+    setup = importlib.util.module_from_spec(specification)
+    with contextlib.chdir(ROOT):
+        specification.loader.exec_module(setup)
+    return setup
+
+
 def translate(modules: Iterable[str], place: Path = PLACE / "c", **options: bool) -> None:
     """Write the C of these modules with the directives that setup.py builds them with.
 
     place    folder below which it is written
     options  for cythonize, beside those of every build
     """
-    specification = importlib.util.spec_from_file_location("edgectl_setup", ROOT / "setup.py")
-    assert specification is not None
-    assert specification.loader is not None
-    setup = importlib.util.module_from_spec(specification)
-    with contextlib.chdir(ROOT):  # its paths start at the project's root
-        specification.loader.exec_module(setup)
+    setup = setup_script()
+    with contextlib.chdir(ROOT):
         setup.translate(sorted(set(modules)), str(place.relative_to(ROOT)), **options)
+
+
+def translate_one(module: str, source: Path) -> Path:
+    """Write the C of another source in a module's place, beside that source; its path.
+
+    Raises what Cython raises for a source that it refuses.
+    """
+    setup = setup_script()
+    setup.sources[module] = source.relative_to(ROOT)
+    with contextlib.chdir(ROOT):
+        source.with_suffix(".c").unlink(missing_ok=True)
+        setup.translate([module], None)
+    return source.with_suffix(".c")
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-/* What is proved of ext/modbus.pyx. The table is claims.py. */
+/* What is proved of ext/modbus.pyx. */
 #define MODULE 7edgectl_7_kernel_6modbus
 #include "modbus.c"
 #include "kernel.h"
@@ -50,19 +50,75 @@ static void reply_refused(uint8_t function, int32_t most) {
     REACHED(length == reply_bytes(&request) && frame[7] == function, "a near miss");
 }
 
-#define REPLY(function, most)                                   \
-    void fc##function##_reply(void) { reply(function, most); }  \
-    void fc##function##_refused(void) { reply_refused(function, most); }
+/* PROVED of modbus_check, check_read, get16; unwind 2001, 900 s: FC 1, any 0 to 260 bytes, count
+ * 1 to 2000: no access outside frame and words, at most count words; believed exactly if it
+ * answers the request. */
+void fc1_reply(void) { reply(1, 2000); }
 
-REPLY(1, 2000)
-REPLY(2, 2000)
-REPLY(3, 125)
-REPLY(4, 125)
-REPLY(5, 1)
-REPLY(6, 1)
-REPLY(15, 1968)
-REPLY(16, 123)
+/* PROVED of modbus_check, check_read, get16; unwind 2001, 900 s: FC 2, any 0 to 260 bytes, count
+ * 1 to 2000: no access outside frame and words, at most count words; believed exactly if it
+ * answers the request. */
+void fc2_reply(void) { reply(2, 2000); }
 
+/* PROVED of modbus_check, check_read, get16; unwind 126: FC 3, any 0 to 260 bytes, count
+ * 1 to 125: no access outside frame and words, at most count words; believed
+ * exactly if it answers the request. */
+void fc3_reply(void) { reply(3, 125); }
+
+/* PROVED of modbus_check, check_read, get16; unwind 126: FC 4, any 0 to 260 bytes, count
+ * 1 to 125: no access outside frame and words, at most count words; believed
+ * exactly if it answers the request. */
+void fc4_reply(void) { reply(4, 125); }
+
+/* PROVED of modbus_check, check_write, get16: FC 5, any 0 to 260 bytes, count 1 to 1: no access
+ * outside the frame; believed exactly if it answers the request. */
+void fc5_reply(void) { reply(5, 1); }
+
+/* PROVED of modbus_check, check_write, get16: FC 6, any 0 to 260 bytes, count 1 to 1: no access
+ * outside the frame; believed exactly if it answers the request. */
+void fc6_reply(void) { reply(6, 1); }
+
+/* PROVED of modbus_check, check_write, get16: FC 15, any 0 to 260 bytes, count 1 to 1968: no access
+ * outside the frame; believed exactly if it answers the request. */
+void fc15_reply(void) { reply(15, 1968); }
+
+/* PROVED of modbus_check, check_write, get16: FC 16, any 0 to 260 bytes, count 1 to 123: no access
+ * outside the frame; believed exactly if it answers the request. */
+void fc16_reply(void) { reply(16, 123); }
+
+/* PROVED of modbus_check, check_read, get16: FC 1, count 1 to 2000: a reply
+ * that is not the answer writes no word. */
+void fc1_refused(void) { reply_refused(1, 2000); }
+
+/* PROVED of modbus_check, check_read, get16: FC 2, count 1 to 2000: a reply
+ * that is not the answer writes no word. */
+void fc2_refused(void) { reply_refused(2, 2000); }
+
+/* PROVED of modbus_check, check_read, get16: FC 3, count 1 to 125: a reply
+ * that is not the answer writes no word. */
+void fc3_refused(void) { reply_refused(3, 125); }
+
+/* PROVED of modbus_check, check_read, get16: FC 4, count 1 to 125: a reply
+ * that is not the answer writes no word. */
+void fc4_refused(void) { reply_refused(4, 125); }
+
+/* PROVED of modbus_check, check_write, get16: FC 5, count 1 to 1: a reply
+ * that is not the answer writes no word. */
+void fc5_refused(void) { reply_refused(5, 1); }
+
+/* PROVED of modbus_check, check_write, get16: FC 6, count 1 to 1: a reply
+ * that is not the answer writes no word. */
+void fc6_refused(void) { reply_refused(6, 1); }
+
+/* PROVED of modbus_check, check_write, get16: FC 15, count 1 to 1968: a reply
+ * that is not the answer writes no word. */
+void fc15_refused(void) { reply_refused(15, 1968); }
+
+/* PROVED of modbus_check, check_write, get16: FC 16, count 1 to 123: a reply
+ * that is not the answer writes no word. */
+void fc16_refused(void) { reply_refused(16, 123); }
+
+/* PROVED of modbus_frame, get16: framing reads nothing beyond what was received. */
 void frame_safe(void) {
     int32_t fill = any_between(0, ADU);
     uint8_t *bytes = malloc(fill);
@@ -72,6 +128,8 @@ void frame_safe(void) {
     REACHED(status == E(FRAME_WHOLE) && fill == ADU, "a whole frame in a full buffer");
 }
 
+/* PROVED of modbus_frame, get16: a stream is whole (9 to 260 bytes), partial or broken by its
+ * header. */
 void frame_exhaustive(void) {
     int32_t fill = any_between(0, ADU);
     uint8_t bytes[ADU];
@@ -100,7 +158,8 @@ static int32_t count_max(uint8_t function) {
                                             : 0;
 }
 
-/* Nowhere to write and nothing to read: what is out of bounds touches neither. */
+/* PROVED of modbus_encode, count_max: a request out of bounds gives 0; nothing is written or read.
+ * */
 void encode_refused(void) {
     Request request = any_request(nondet_uint8(), 65535);
     if (nondet_uint8()) request.count = 0;
@@ -122,14 +181,21 @@ static void encode_whole(uint8_t function, int32_t most, int32_t words_read) {
     REACHED(request.count == most, "the greatest request");
 }
 
+/* PROVED of modbus_encode, put16: FC 1 to 4: the request has 12 bytes; no words are read. */
 void encode_reads(void) {
     uint8_t function = (uint8_t)any_between(1, 4);
     encode_whole(function, count_max(function), 0);
 }
+
+/* PROVED of modbus_encode, put16: FC 5 and 6: the request has 12 bytes; no words are read. */
 void encode_single_writes(void) { encode_whole((uint8_t)any_between(5, 6), 1, 0); }
+
+/* PROVED of modbus_encode, put16, bits_byte; unwind 248, 300 s: FC 15, 1 to 1968 coils: exact
+ * length, within 260 bytes and the words. */
 void encode_bits(void) { encode_whole(15, 1968, 1); }
 
-/* No word beyond count is there to be read. */
+/* PROVED of bits_byte; unwind 9: any eight of 1 to 1968 coils: a bit each, none beyond the count
+ * is read. */
 void bits_exact(void) {
     int32_t count = any_between(1, 1968);
     int32_t first = 8 * any_between(0, 245);
@@ -142,8 +208,13 @@ void bits_exact(void) {
     REACHED(byte == 0xFF && first == 1960, "the last eight coils");
     REACHED(byte == 0 && first >= count, "nothing");
 }
+
+/* PROVED of modbus_encode, put16; unwind 248: FC 16, 1 to 123 registers: exact length, within 260
+ * bytes and words. */
 void encode_registers(void) { encode_whole(16, 123, 1); }
 
+/* PROVED of crc_step; unwind 9: one byte into a serial CRC: the standard's step, for every CRC and
+ * byte. */
 void crc_step(void) {
     uint16_t crc = nondet_uint16();
     uint8_t byte = nondet_uint8();

@@ -6,16 +6,20 @@ Exit status: 0 every claim is proved, or nothing could be run and --require is n
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from proofs import cbmc, generate
+from proofs import cbmc, generate, mutants
 from proofs.claims import CLAIMS, Claim
 
-MUTANTS = "mutants: not asked"
+NOT_ASKED = "mutants: not asked"
+WORKERS = 2  # a claim may hold a few GB
 
 
 def figures(version: str | None, outcomes: Sequence[cbmc.Outcome], skipped: int) -> dict[str, Any]:
@@ -37,25 +41,63 @@ def figures(version: str | None, outcomes: Sequence[cbmc.Outcome], skipped: int)
         "mutants": None,
         "mutants_killed": None,
         "survivors": None,
-        "skipped": [MUTANTS],
+        "skipped": [NOT_ASKED],
         "refuted": {o.claim.name: o.reasons for o in outcomes if not o.proved},
     }
 
 
+def mutant_figures(verdicts: Sequence[mutants.Verdict], console: Console) -> dict[str, Any]:
+    """The keys of `--json` about mutants, and the survivors for people."""
+    survivors = [verdict.mutant for verdict in verdicts if not verdict.killer]
+    for mutant in survivors:
+        place = f"ext/{mutant.module}.pyx:{mutant.line} {mutant.name} survives"
+        console.print(f"{place}\n{mutant.diff}", style="bold red", markup=False, highlight=False)
+    killers = Counter("proof" if v.killer.startswith("proof ") else "test" for v in verdicts)
+    return {
+        "mutants": len(verdicts),
+        "mutants_killed": len(verdicts) - len(survivors),
+        "mutants_killed_by_proof": killers["proof"],
+        "mutants_equivalent": len(mutants.equivalents()),
+        "survivors": [{"name": m.name, "line": m.line, "diff": m.diff} for m in survivors],
+    }
+
+
+def tell_verdict(verdict: mutants.Verdict, console: Console) -> None:
+    """One line as each mutant is through its tests."""
+    killer = verdict.killer or "no test kills it"
+    line = f"{verdict.mutant.name}: {killer}, {verdict.seconds:.1f} s"
+    console.print(line, style="dim", highlight=False, markup=False)
+
+
 def show(console: Console, outcomes: Sequence[cbmc.Outcome]) -> None:
-    """The table: claim, result, seconds."""
+    """The table: claim, result, seconds; docs/proofs.md has the words."""
     table = Table(title="Proofs of the generated C")
-    for heading, place in (("claim", "left"), ("says", "left"), ("result", "left"), ("s", "right")):
+    for heading, place in (("claim", "left"), ("result", "left"), ("s", "right")):
         table.add_column(heading, justify=place)  # type: ignore[arg-type]
     for outcome in outcomes:
         result = "proved" if outcome.proved else "NOT PROVED: " + "; ".join(outcome.reasons[:3])
-        table.add_row(outcome.claim.name, outcome.claim.words, result, f"{outcome.seconds:.1f}")
+        table.add_row(outcome.claim.name, result, f"{outcome.seconds:.1f}")
     console.print(table)
 
 
 def wanted(names: Sequence[str]) -> list[Claim]:
     """The claims of these names, all without any."""
     return [claim for claim in CLAIMS if not names or claim.name in names]
+
+
+def run(
+    tool: Path, chosen: Sequence[Claim], console: Console, workers: int = WORKERS
+) -> list[cbmc.Outcome]:
+    """Run the claims, some at a time, the longest first; outcomes in the order of the claims."""
+    outcomes: dict[str, cbmc.Outcome] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        by_length = sorted(chosen, key=lambda claim: (-claim.timeout_s, -claim.unwind))
+        for outcome in pool.map(lambda claim: cbmc.prove(tool, claim), by_length):
+            outcomes[outcome.claim.name] = outcome
+            verdict = "proved" if outcome.proved else "NOT PROVED"
+            line = f"{outcome.claim.name}: {verdict}, {outcome.seconds:.1f} s"
+            console.print(line, style="dim", highlight=False)
+    return [outcomes[claim.name] for claim in chosen]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -71,27 +113,50 @@ def main(words: Sequence[str] | None = None) -> int:
         choices=[claim.name for claim in CLAIMS],
         help="one claim; repeatable",
     )
+    parser.add_argument(
+        "--mutants",
+        nargs="?",
+        type=int,
+        const=0,
+        metavar="N",
+        help="then mutants of the interlocks, dispatch and blocks: all, or N of them",
+    )
     asked = parser.parse_args(words)
     console = Console(width=140) if asked.json else Console()
     chosen = wanted(asked.only)
+    tool: Path | None = None
+    outcomes: list[cbmc.Outcome] = []
     try:
         tool = cbmc.find()
         version = cbmc.version(tool)
     except cbmc.AbsentError as absent:
         console.print(f"SKIPPED, NOTHING IS PROVED: {absent}", style="bold red", markup=False)
-        if asked.json:
-            told = figures(None, [], len(CLAIMS))
-            print(json.dumps({**told, "skipped": [f"every proof: {absent}", MUTANTS]}))
-        return 1 if asked.require else 0
-    generate.translate(claim.module for claim in chosen)
-    outcomes = []
-    for claim in chosen:
-        outcomes.append(cbmc.prove(tool, claim))
-        verdict = "proved" if outcomes[-1].proved else "NOT PROVED"
-        console.print(f"{claim.name}: {verdict}", style="dim", highlight=False)
-    show(console, outcomes)
-    told_figures = figures(version, outcomes, len(CLAIMS) - len(chosen))
-    match = told_figures["sources_sha256_match"]
+        tool = None
+        told = {**figures(None, [], len(CLAIMS)), "skipped": [f"every proof: {absent}", NOT_ASKED]}
+    else:
+        generate.translate(claim.module for claim in chosen)
+        outcomes = run(tool, chosen, console)
+        show(console, outcomes)
+        told = figures(version, outcomes, len(CLAIMS) - len(chosen))
+        tell_match(told["sources_sha256_match"], version, console)
+    if asked.mutants is not None:
+        verdicts = mutants.judge(
+            tool,
+            mutants.sample(mutants.every(), asked.mutants or None),
+            lambda verdict: tell_verdict(verdict, console),
+        )
+        told |= mutant_figures(verdicts, console)
+        told["skipped"].remove(NOT_ASKED)
+    if asked.json:
+        print(json.dumps(told))
+    good = all(outcome.proved for outcome in outcomes) and not told["survivors"]
+    if tool is None:
+        return 1 if asked.require or not good else 0
+    return 0 if good and told["sources_sha256_match"] else 1
+
+
+def tell_match(match: bool | None, version: str, console: Console) -> None:
+    """Whether the modules in the tree are what was proved, and what to do if not."""
     console.print(f"cbmc {version}; built modules come from this C: {match}", highlight=False)
     if not match:
         console.print(
@@ -99,9 +164,6 @@ def main(words: Sequence[str] | None = None) -> int:
             "which: ./tools/setup builds them again.",
             style="bold red",
         )
-    if asked.json:
-        print(json.dumps(told_figures))
-    return 0 if all(outcome.proved for outcome in outcomes) and match else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* What is proved of ext/rtu.pyx. The table is claims.py.
+/* What is proved of ext/rtu.pyx.
  *
  * modbus_check and modbus_encode are proved by themselves (modbus_claims.c); here they are any
  * functions that keep what is proved there, and their callers are held to what they ask.
@@ -44,6 +44,7 @@ static Request any_request(void) {
     return request;
 }
 
+/* PROVED of rtu_frame: RTU framing reads nothing beyond what was received. */
 void rtu_frame_safe(void) {
     int32_t fill = any_between(0, ADU);
     uint8_t *bytes = malloc(fill);
@@ -53,6 +54,7 @@ void rtu_frame_safe(void) {
     REACHED(status == MODBUS(e, FRAME_WHOLE) && fill == RTU, "a whole frame of 256 bytes");
 }
 
+/* PROVED of rtu_frame: a line's bytes are whole (5 to 256), partial or broken. */
 void rtu_frame_exhaustive(void) {
     int32_t fill = any_between(0, ADU);
     uint8_t bytes[ADU];
@@ -79,6 +81,8 @@ void rtu_frame_exhaustive(void) {
 
 static uint16_t some_step(uint16_t crc, uint8_t byte) { return nondet_uint16(); }
 
+/* PROVED of rtu_check, rtu_crc; unwind 262: RTU check, any 0 to 260 bytes: in bounds, and so is
+ * what it hands on. */
 void rtu_check_safe(void) {
     int32_t length = any_between(0, ADU);
     uint8_t *frame = malloc(length);
@@ -108,6 +112,7 @@ static uint16_t any_step(uint16_t crc, uint8_t byte) {
     return last;
 }
 
+/* PROVED of rtu_crc; unwind 256, 300 s: a CRC of any 0 to 254 bytes is that step, byte by byte. */
 void rtu_crc_fold(void) {
     int32_t length = any_between(0, RTU - 2);
     uint8_t bytes[RTU - 2];
@@ -121,6 +126,8 @@ void rtu_crc_fold(void) {
     REACHED(length == 0, "no byte");
 }
 
+/* PROVED of rtu_check, rtu_crc; unwind 256, 300 s: frames of 4 to 256 bytes: handed on exactly if
+ * that CRC is theirs. */
 void rtu_check_crc(void) {
     int32_t length = any_between(4, RTU);
     uint8_t frame[RTU];
@@ -141,6 +148,8 @@ void rtu_check_crc(void) {
     REACHED(handed_over == -1, "a wrong CRC");
 }
 
+/* PROVED of rtu_encode, rtu_crc; unwind 260: an RTU request has 8 to 256 bytes, or is 0 and
+ * refused. */
 void rtu_encode_safe(void) {
     uint8_t *frame = malloc(RTU);
     Request request = any_request();
@@ -152,6 +161,7 @@ void rtu_encode_safe(void) {
     REACHED(length == 0, "a refusal");
 }
 
+/* PROVED of rtu_reply_bytes: the reply waited for has 6 to 256 bytes. */
 void rtu_reply_length(void) {
     Request request = any_request();
     ASSUME(request.function >= 1 && (request.function <= 2 || request.count <= 125));
