@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mqtt": TABLES | {"ledger"},
     "alarms": TABLES,
     "controller": TABLES | {"ledger", "mqtt"},
-    "services": TABLES | {"ledger", "mqtt", "alarms", "accounting", "blackbox"},
+    "services": TABLES | {"ledger", "mqtt", "alarms", "accounting", "blackbox", "prooftest"},
     "plant": TABLES,
     "cli": TABLES
     | {"ledger", "mqtt", "controller", "services", "plant", "commissioning", "alarms"}

@@ -143,6 +143,13 @@ def row_proof_overdue(batch: Batch) -> Array:
     return np.asarray(batch.records["head"]["utc_ns"][:, None] > np.array(due_ns, np.int64))
 
 
+def never_proved(batch: Batch) -> Array:
+    """Rows that were never made to trip, as they are."""
+    never = np.iinfo(np.int64).max
+    count = sum(row.get("proof_due_utc_ns") == never for row in batch.directory["interlocks"])
+    return np.full((batch.scans, 1), float(count))
+
+
 def device_silent(batch: Batch) -> Array:
     """Nothing came from the device for so long that every journaled point of it is bad.
 
@@ -265,7 +272,8 @@ SOURCES: dict[str, Source] = {
     each.__name__: each
     for each in (
         row_status, row_starting, row_discrepancy, row_bypassed, row_under_test,
-        row_proof_overdue, safe_starting, device_silent, device_refused, device_write_failed,
+        row_proof_overdue, never_proved, safe_starting, device_silent, device_refused,
+        device_write_failed,
         requests_rejected, foreign_writes, safe_state, not_armed, carbon_default,
         balance_broken, maintenance, overruns, journal_gap, controller_gone, ledger_failing,
         broker_away, behind,

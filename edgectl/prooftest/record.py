@@ -12,6 +12,7 @@ from edgectl.site_model.model import Site
 from edgectl.site_model.tables_directory import interlock_digest, interlock_spec
 
 DAY_S = 86_400
+NEVER_TESTED = 2**63 - 1
 NEEDED = {"site", "row", "row_digest", "utc_s", "passed"}  # a line without them is no result
 
 
@@ -125,17 +126,56 @@ def load(path: Path) -> list[Result]:
     return found
 
 
+class Dues:
+    """When each row's proof test is due, in the segment's directory; kept up as tests are done."""
+
+    def __init__(self, site_id: str, data_dir: Path) -> None:
+        """Nothing is read before it is asked for."""
+        self._path = record_path(data_dir, site_id)
+        self._of: tuple[int, int] | None = None  # the directory, and the file's time, it is for
+        self._known: dict[str, Any] = {}
+
+    def directory(self, of_segment: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The directory, its rows with `proof_due_utc_ns`: NEVER_TESTED for one never tested."""
+        try:
+            changed_ns = self._path.stat().st_mtime_ns
+        except OSError:
+            changed_ns = 0
+        if self._of != (id(of_segment), changed_ns):
+            last = _last_passed(self._path)
+            rows = [
+                {**row, "proof_due_utc_ns": _due_utc_ns(row, last)}
+                for row in of_segment["interlocks"]
+            ]
+            self._known = {**of_segment, "interlocks": rows}
+            self._of = (id(of_segment), changed_ns)
+        return self._known
+
+
+def _due_utc_ns(row: Mapping[str, Any], last: Mapping[tuple[str, str], int]) -> int:
+    at = last.get((str(row["id"]), interlock_digest(row)))
+    if at is None:
+        return NEVER_TESTED
+    return (at + int(row["proof_interval_days"]) * DAY_S) * 10**9
+
+
+def _last_passed(path: Path) -> dict[tuple[str, str], int]:
+    """UTC s of each row's last passed test, by its id and by what it did."""
+    last: dict[tuple[str, str], int] = {}
+    for each in load(path):
+        if each.passed:
+            key = (each.row, each.row_digest)
+            last[key] = max(last.get(key, 0), each.utc_s)
+    return last
+
+
 def overdue(site: Site, data_dir: Path, now_utc_s: int) -> list[Overdue]:
     """Rows whose proof test is due, the longest overdue first; those never tested before all.
 
     A test that was failed proves nothing; one of a row that was changed since proves
     nothing of the row as it is.
     """
-    last: dict[tuple[str, str], int] = {}
-    for each in load(record_path(data_dir, site.id)):
-        if each.passed:
-            key = (each.row, each.row_digest)
-            last[key] = max(last.get(key, 0), each.utc_s)
+    last = _last_passed(record_path(data_dir, site.id))
     tested = {row for row, _ in last}
     found = []
     for row in site.interlocks:

@@ -31,6 +31,7 @@ from edgectl.alarms.sources import Array
 from edgectl.errors import AlarmError, SegmentError
 from edgectl.events import EVENTS, emit
 from edgectl.image import JournalBatch, SegmentReader
+from edgectl.prooftest import Dues
 
 RETRY_S = 1.0
 SAVE_S = 5.0  # that the cursor may lie behind while nothing happens
@@ -73,6 +74,7 @@ class AlarmFeed:
         """Nothing is opened before the first attach."""
         self.site = site
         self.directory = directory
+        self._dues = Dues(site, directory)
         self.book: Book | None = None
         self.changed: set[str] = set()  # alarms that were stored since the publisher took them
         self._failing = False
@@ -177,7 +179,7 @@ class AlarmFeed:
         elif cursor.next_seq > 0:
             before = reader.journal(cursor.next_seq - 1, 1)
             last = before.records if not before.lost else last
-        judge = Judge(reader.directory)
+        judge = Judge(self._dues.directory(reader.directory))
         self._run = _Run(reader, judge, cursor, last)
         at = Moment(book.now_ns or reader.boot_id, reader.boot_id, reader.start_ns, reader.boot_id)
         self._pending.happened += book.adopt(judge.specs, at)
@@ -222,8 +224,8 @@ class AlarmFeed:
     ) -> None:  # fmt: skip
         """Hand consecutive scans to the book; now_ns where it is later than the scan's own."""
         batch = Batch(
-            run.reader.directory, records, rows_of(records), run.reader.start_ns,
-            run.cursor.memory, snapshot, health, lost,
+            self._dues.directory(run.reader.directory), records, rows_of(records),
+            run.reader.start_ns, run.cursor.memory, snapshot, health, lost,
         )  # fmt: skip
         moments = []
         for head in records["head"]:

@@ -12,6 +12,7 @@ from edgectl._kernel.interlock import InterlockStatus, Reset
 from edgectl._kernel.journal import MailKind
 from edgectl.image import post
 from edgectl.prooftest import (
+    Dues,
     NotTestableError,
     Ports,
     Result,
@@ -24,6 +25,7 @@ from edgectl.prooftest import (
 )
 from edgectl.prooftest.plan import TestPlan as Plan
 from edgectl.prooftest.plan import beyond
+from edgectl.prooftest.record import NEVER_TESTED
 
 UTC_S = 1_700_000_000
 DAY_S = 86_400
@@ -318,3 +320,22 @@ def test_a_failed_test_and_one_of_another_row_prove_nothing(tmp_path: Path) -> N
     found = due(tmp_path, UTC_S)
     assert found["IL-ESTOP"] == "never tested"
     assert found["IL-FIRE"] == "changed since its last test"
+
+
+def test_rows_that_were_never_tested_are_one_alarm_and_overdue_ones_their_own(
+    tmp_path: Path,
+) -> None:
+    rows = [dict(each) for each in TABLES.directory["interlocks"][:3]]
+    directory = {"interlocks": rows}
+    dues = Dues("demo", tmp_path)
+    assert [each["proof_due_utc_ns"] for each in dues.directory(directory)["interlocks"]] == [
+        NEVER_TESTED
+    ] * 3
+    rig = TripRig()
+    passed = prove(rig, str(rows[1]["id"]))
+    append(record_path(tmp_path, "demo"), passed)
+    due = dues.directory(directory)["interlocks"][1]["proof_due_utc_ns"]
+    assert due == (passed.utc_s + rows[1]["proof_interval_days"] * 86_400) * 10**9
+    rows[1]["vote"] = "9oo9"
+    again = Dues("demo", tmp_path).directory({"interlocks": rows})
+    assert again["interlocks"][1]["proof_due_utc_ns"] == NEVER_TESTED, "it is another row now"
