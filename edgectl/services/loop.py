@@ -19,7 +19,7 @@ from edgectl.events import emit
 from edgectl.image import SegmentReader, attach, segment_path
 from edgectl.image.reader import read_head
 from edgectl.mqtt import Publisher, Topics, birth
-from edgectl.services.carbon_feed import CarbonPoster, FileFeed
+from edgectl.services.carbon_feed import CarbonFeed, CarbonPoster, FileFeed
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
 
@@ -53,18 +53,18 @@ class _Run:
 class Services:
     """The services of one site."""
 
-    def __init__(self, settings: Settings, log: Any = None) -> None:
-        """Nothing is opened or contacted before run()."""
+    def __init__(self, settings: Settings, log: Any = None, feed: CarbonFeed | None = None) -> None:
+        """Nothing is opened or contacted before run().
+
+        feed   of grid carbon, as the site file has it; the settings' file comes before it
+        """
         self.settings = settings
         self._log = log or structlog.get_logger()
         self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log)
         self._publisher: Publisher | None = None
+        feed = FileFeed(settings.carbon_feed) if settings.carbon_feed else feed
         self._carbon = (
-            CarbonPoster(
-                FileFeed(settings.carbon_feed), settings.site, self._log, settings.carbon_ttl_s
-            )
-            if settings.carbon_feed
-            else None
+            CarbonPoster(feed, settings.site, self._log, settings.carbon_ttl_s) if feed else None
         )
         self._run: _Run | None = None
         self._done_boot = -1
@@ -123,6 +123,8 @@ class Services:
     def close(self) -> None:
         """Let go of everything. The second under way stays in the journal."""
         self._ledger.close()
+        if self._carbon is not None:
+            self._carbon.feed.close()
         if self._publisher is not None:
             self._publisher.stop()
             self._publisher = None

@@ -7,6 +7,7 @@ from edgectl.site_model.context import Context
 from edgectl.site_model.model import (
     Battery,
     Carbon,
+    CarbonFeed,
     Device,
     Flexible,
     Grid,
@@ -22,6 +23,7 @@ from edgectl.site_model.model import (
     Site,
 )
 from edgectl.site_model.schema import BatteryEntry, LineEntry, SiteFile
+from edgectl.site_model.schema_carbon import CarbonSection
 
 NS_PER_MS = 1_000_000
 
@@ -52,7 +54,7 @@ def build_site(
         arm=file.controller.arm,
         proofs=path.parent / file.controller.proofs if file.controller.proofs else None,
         grid=Grid(**file.grid.model_dump()),
-        carbon=Carbon(**carbon.model_dump()),
+        carbon=_carbon(path, carbon),
         meter_hold_ns=metering.hold_ms * NS_PER_MS,
         meter_gap_max_ns=metering.gap_max_ms * NS_PER_MS,
         devices=_devices(context),
@@ -81,6 +83,15 @@ def build_site(
         mqtt=Mqtt(**file.mqtt.model_dump()),
         grid_code=_grid_code(file),
     )
+
+
+def _carbon(site: Path, section: CarbonSection) -> Carbon:
+    """Intensities; the feed's file is beside the site's."""
+    fields = section.model_dump()
+    feed = fields.pop("feed")
+    if feed is not None and feed["path"] is not None:
+        feed["path"] = site.parent / feed["path"]
+    return Carbon(**fields, feed=CarbonFeed(**feed) if feed is not None else None)
 
 
 def _devices(context: Context) -> tuple[Device, ...]:

@@ -25,6 +25,19 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class CarbonFeed:
+    """Where the grid's carbon intensity comes from. token_env: the variable, not the token."""
+
+    kind: str
+    path: Path | None
+    topic: str | None
+    zone: str | None
+    url: str | None
+    token_env: str | None
+    poll_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Carbon:
     """Carbon intensities of the location average."""
 
@@ -35,6 +48,7 @@ class Carbon:
     deadband_g_per_kwh: float
     pv_g_per_kwh: float
     initial_stock_g_per_kwh: float
+    feed: CarbonFeed | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
+from edgectl.site_model.schema_carbon import CarbonSection
 from edgectl.site_model.schema_interlock import InterlockEntry
 from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
 from edgectl.site_model.schema_types import (
     Delay,
     Efficiency,
     Id,
-    Intensity,
     Milliseconds,
     PositiveWatts,
     Ratio,
@@ -96,32 +96,6 @@ class GridSection(Section):
     )
     export_max_w: Watts = Field(
         description="Most that may flow back into the grid; 0 forbids it.", examples=[0]
-    )
-
-
-class CarbonSection(Section):
-    """[carbon]: intensities of the location average."""
-
-    basis: Literal["direct, location average", "lifecycle, location average"] = Field(
-        description="Direct and lifecycle figures differ by half; they must not be mixed.",
-        examples=["direct, location average"],
-    )
-    default_g_per_kwh: Intensity = Field(
-        description="Used and flagged when the feed is lost; the zone's higher default.",
-        examples=[480.0],
-    )
-    high_g_per_kwh: Intensity = Field(
-        description="Above it the battery discharges.", examples=[400.0]
-    )
-    low_g_per_kwh: Intensity = Field(description="Under it the battery charges.", examples=[300.0])
-    deadband_g_per_kwh: Intensity = Field(
-        default=10.0, description="Keeps steering from flapping around a threshold."
-    )
-    pv_g_per_kwh: Intensity = Field(
-        description="Carbon of the site's own PV, on the same basis.", examples=[0.0]
-    )
-    initial_stock_g_per_kwh: Intensity = Field(
-        description="Carbon of what is in the batteries at first start.", examples=[480.0]
     )
 
 
