@@ -6,6 +6,7 @@ from edgectl.site_model.check_bus import slowed
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import (
     Battery,
+    Bus,
     Carbon,
     CarbonFeed,
     Device,
@@ -71,6 +72,7 @@ def build_site(
             for each in file.pv
         ),
         batteries=tuple(_battery(context, each) for each in file.battery),
+        buses=_buses(file),
         flexible=_flexible(file),
         open_request=file.open_request.command if file.open_request else None,
         local_reset=file.local_reset.tag if file.local_reset else None,
@@ -92,6 +94,19 @@ def _carbon(site: Path, section: CarbonSection) -> Carbon:
     if feed is not None and feed["path"] is not None:
         feed["path"] = site.parent / feed["path"]
     return Carbon(**fields, feed=CarbonFeed(**feed) if feed is not None else None)
+
+
+def _buses(file: SiteFile) -> tuple[Bus, ...]:
+    """Busbars; PV blocks are one source in the kernel's books, and so in these."""
+    blocks = {each.id for each in file.pv}
+    return tuple(
+        Bus(
+            each.id,
+            each.fed_by,
+            tuple(dict.fromkeys("pv" if own in blocks else own for own in each.holds)),
+        )
+        for each in file.bus
+    )
 
 
 def _devices(context: Context) -> tuple[Device, ...]:

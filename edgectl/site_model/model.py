@@ -259,6 +259,15 @@ class GridCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Bus:
+    """A busbar. fed_by: None at the grid; holds: ids of loads, batteries, and "pv"."""
+
+    id: str
+    fed_by: str | None
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mqtt:
     """Where services publish."""
 
@@ -293,6 +302,7 @@ class Site:
     loads: tuple[Load, ...]
     pvs: tuple[Pv, ...]
     batteries: tuple[Battery, ...]
+    buses: tuple[Bus, ...]
     flexible: Flexible | None
     open_request: str | None
     local_reset: str | None

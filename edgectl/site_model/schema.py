@@ -288,6 +288,20 @@ class BatteryEntry(Section):
     )
 
 
+class BusEntry(Section):
+    """[[bus]]: a busbar of the site, for the accounting alone."""
+
+    id: Id = Field(description="Names the bus in the accounting.", examples=["BUS-A"])
+    fed_by: Id | None = Field(
+        default=None, description="The bus that feeds it; the one without stands at the grid."
+    )
+    holds: list[Id] = Field(
+        default=[],
+        description="Loads, PV blocks and batteries at this bus; what is named nowhere stands at "
+        "the grid's.",
+    )
+
+
 class FlexibleSection(Section):
     """[flexible]: load that can wait."""
 
@@ -407,6 +421,7 @@ class SiteFile(Section):
     load: list[LoadEntry] = Field(min_length=1, description="The metered loads.")
     pv: list[PvEntry] = Field(default=[], description="PV blocks.")
     battery: list[BatteryEntry] = Field(default=[], description="Storage assets.")
+    bus: list[BusEntry] = Field(default=[], description="The site's busbars, a tree.")
     flexible: FlexibleSection | None = Field(default=None, description="Load that can wait.")
     open_request: OpenRequestSection | None = Field(
         default=None, description="Where the request to open the breakers goes."
