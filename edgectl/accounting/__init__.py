@@ -8,6 +8,8 @@ storage       what a battery holds, and of whose carbon
 registers     a meter's counter as the truth, power as its shape
 intervals     seconds cut where a factor changes, clocks that were set
 gaps          what was measured and what stands in for what was not
+period        rows of the ledger into minutes, quarters and hours
+books         those over the site's own buses, with the origin of every joule
 uncertainty   a bound on every figure
 amounts       location, market and marginal carbon: types that do not mix
 scope2        contracts hour by hour

@@ -218,7 +218,7 @@ def test_a_substitute_for_consumption_is_mean_and_two_deviations_or_more(
 @given(st.lists(st.tuples(st.sampled_from(Grade), Amounts), max_size=50))
 def test_conservation_of_seconds_over_grades(parts: list[tuple[Grade, int]]) -> None:
     found = coverage(parts)
-    assert sum(found.seconds.values()) == len(parts)
+    assert sum(found.counts.values()) == len(parts)
     assert sum(found.energy_mj.values()) == sum(amount for _, amount in parts)
     bad = sum(grade in (Grade.SUBSTITUTED, Grade.MISSING) for grade, _ in parts)
     assert found.verifiable == (bool(parts) and 20 * bad <= len(parts))

@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[Parser, str, bytes, str]] = {
     "nested without end": (mqtt_json, "DE", b"[" * 100_000, "not in the published shape"),
     "other units": (watttime, "CAISO_NORTH", answers.watttime(units="kg"), "units 'kg'"),
     "unknown signal": (watttime, "CAISO_NORTH", answers.watttime("health"), "KeyError 'health'"),
-    "unknown fuel": (eia_930, "ERCO", answers.eia_930([("2026-01-01T01", "XXX", 5)]), "'XXX'"),
+    "unknown fuel": (eia_930, "ERCO", answers.eia_930([("2026-01-01T01", "ZZ", 5)]), "'ZZ'"),
     "nothing generated": (eia_930, "ERCO", answers.eia_930([("2026-01-01T01", "SUN", -5)]),
                           "nothing was generated"),
     "no rows": (eia_930, "ERCO", b'{"response": {"data": []}}', "holds no value"),

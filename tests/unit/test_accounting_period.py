@@ -1,0 +1,118 @@
+"""The ledger's rows as intervals: sums to the last unit, and what is missing said so."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_controller import UTC_NS, FakeController, directory
+
+from edgectl.accounting.books import SiteBooks, Topology, stocks_at
+from edgectl.accounting.gaps import Grade
+from edgectl.accounting.period import Interval, intervals
+from edgectl.accounting.storage import Rules
+from edgectl.image import private_segment
+from edgectl.ledger.payload import second_payload, start_payload
+
+RULES = Rules(950_000, 950_000, 480_000)
+
+
+def rows(seconds: int) -> list[dict[str, Any]]:
+    """START and SECOND rows made by the ledger's own functions of a fake controller's scans."""
+    names = directory()
+    fake = FakeController(private_segment(names, 64), UTC_NS)
+    found = [start_payload(names, 7)]
+    reader = fake.segment.reader()
+    before = None
+    for at in range(seconds):
+        fake.run(10)
+        batch = reader.journal(at * 10)
+        found.append(second_payload("fake", 7, 4, batch.records, before))
+        before = int(batch.records["head"]["period"][-1])
+    fake.segment.close()
+    return found
+
+
+def test_an_interval_adds_up_to_the_ledger_exactly(tmp_path: Path) -> None:
+    ledger = rows(5)
+    listed = list(intervals(ledger, 3_600))
+    assert sum(each.seconds for each in listed) == 5
+    cells = [cell for row in ledger[1:] for cell in row["cells"]]
+    assert sum(each.energy_mj.total() for each in listed) == sum(cell[2] for cell in cells)
+    assert sum(each.carbon_ug.total() for each in listed) == sum(cell[3] for cell in cells)
+    assert sum(cell[2] for each in listed for cell in each.cells) == sum(cell[2] for cell in cells)
+    assert all(each.it_mj <= each.facility_mj for each in listed)
+
+
+def test_an_interval_can_be_traced_over_the_site(tmp_path: Path) -> None:
+    ledger = rows(3)
+    (first, *_) = intervals(ledger, 60)
+    books = SiteBooks(
+        Topology(), stocks_at(first.names, ledger[1], dict.fromkeys(first.names.storages, RULES))
+    )
+    flows = books.book(first.names, first.cells)
+    assert sum(flows.energy_mj.values()) == first.energy_mj.total()
+
+
+def test_scans_the_ledger_does_not_have_are_missing_for_every_meter() -> None:
+    ledger = rows(1)
+    ledger[1]["gap_scans"] = 10
+    (interval,) = intervals(ledger, 900)
+    assert interval.coverage.ratio(Grade.MISSING) == Fraction(1, 2)
+    assert not interval.coverage.verifiable
+
+
+def start(boot_id: int) -> dict[str, Any]:
+    return {
+        "kind": "start", "boot_id": boot_id, "sources": ["grid", "pv"],
+        "sinks": ["IT-A", "HOUSE", "BESS-01", "export", "losses"], "storages": ["BESS-01"],
+        "loads": [["IT-A", "it"], ["HOUSE", "aux"]],
+    }  # fmt: skip
+
+
+def second(
+    boot_id: int, at_s: int, cells: list[list[int]], factor: int = 400_000
+) -> dict[str, Any]:
+    return {
+        "kind": "second", "boot_id": boot_id, "second": at_s, "scans": 10, "gap_scans": 0,
+        "cells": cells, "stocks": [[5, 6, None]], "carbon_default_scans": 1,
+        "quality": {"measured": 20, "estimated": 10, "substituted": 0},
+        "grid": {"used_min_mg_per_kwh": factor, "used_max_mg_per_kwh": factor},
+    }  # fmt: skip
+
+
+def test_what_was_stored_and_exported_is_not_the_site_s_own_use() -> None:
+    cells = [[0, 0, 100, 10], [0, 1, 20, 2], [0, 2, 30, 3], [1, 3, 40, 4], [1, 4, 5, 1]]
+    (found,) = intervals([start(1), second(1, 60, cells), {"kind": "gap"}], 60)
+    assert (found.it_mj, found.facility_mj, found.location.ug) == (100, 125, 13)
+    assert found.grid_import_mj == 150
+    assert found.stocks == {"BESS-01": (5, 6, None)}
+
+
+def test_intervals_start_at_multiples_in_utc_and_runs_are_kept_apart() -> None:
+    ledger = [
+        start(1), second(1, 59, []), second(1, 60, [], 300_000), second(1, 119, []),
+        start(2), second(2, 119, []),
+    ]  # fmt: skip
+    found = list(intervals(ledger, 60))
+    assert [(each.start_s, each.boot_id, each.seconds) for each in found] == [
+        (0, 1, 1), (60, 1, 2), (60, 2, 1),
+    ]  # fmt: skip
+    assert found[1].factor_mg_per_kwh == (300_000, 400_000)
+    assert found[1].default_scans == 2
+
+
+@pytest.mark.parametrize("length_s", [0, 7, 7_200])
+def test_an_interval_that_does_not_divide_the_hour_is_refused(length_s: int) -> None:
+    with pytest.raises(ValueError, match="does not divide the hour"):
+        list(intervals([], length_s))
+
+
+def test_a_second_of_a_run_that_never_started_is_refused() -> None:
+    with pytest.raises(ValueError, match="never started"):
+        list(intervals([second(3, 0, [])], 60))
+
+
+def test_nothing_measured_is_no_coverage() -> None:
+    empty = Interval(0, 60, 1, *(next(intervals([start(1), second(1, 0, [])], 60)).names, {}))
+    assert not empty.coverage.verifiable
