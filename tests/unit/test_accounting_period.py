@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from fake_controller import UTC_NS, FakeController, directory
 
+from edgectl.accounting.bounds import MeterUncertainty, period_bounds
 from edgectl.accounting.books import SiteBooks, Topology, stocks_at
 from edgectl.accounting.gaps import Grade
 from edgectl.accounting.period import Interval, intervals
 from edgectl.accounting.storage import Rules
+from edgectl.errors import DataError
 from edgectl.image import private_segment
 from edgectl.ledger.payload import second_payload, start_payload
 
@@ -116,3 +118,28 @@ def test_a_second_of_a_run_that_never_started_is_refused() -> None:
 def test_nothing_measured_is_no_coverage() -> None:
     empty = Interval(0, 60, 1, *(next(intervals([start(1), second(1, 0, [])], 60)).names, {}))
     assert not empty.coverage.verifiable
+
+
+def test_every_figure_of_a_period_has_a_bound() -> None:
+    cells = [[0, 0, 1_000_000, 500], [0, 1, 300_000, 150]]
+    good = {**second(1, 0, cells), "quality": {"measured": 30, "estimated": 0, "substituted": 0}}
+    listed = list(intervals([start(1), good, {**good, "second": 60}], 60))
+    found = period_bounds(listed, MeterUncertainty(0.004, 0.1))
+    assert (found.it_mj.value, found.it_mj.u) == (2e6, pytest.approx(0.004 * 2e6))
+    assert found.pue.value == pytest.approx(1.3)
+    assert found.pue.u == pytest.approx(1.3 * 0.004 * 2**0.5)
+    assert found.location_ug.u == pytest.approx(1_300 * (0.004**2 + 0.1**2) ** 0.5, rel=1e-3)
+    assert found.cue.value == pytest.approx(1_300 / 2e6 * 3.6)
+
+
+def test_what_was_not_measured_widens_the_bound() -> None:
+    cells = [[0, 0, 1_000_000, 500]]
+    (interval,) = intervals([start(1), second(1, 0, cells)], 60)
+    found = period_bounds([interval], MeterUncertainty(0.004, 0.1))
+    assert found.it_mj.u == pytest.approx(1e6 * (0.004**2 + (1 / 3) ** 2 / 3) ** 0.5)
+
+
+def test_a_period_without_it_energy_has_no_figures() -> None:
+    (interval,) = intervals([start(1), second(1, 0, [])], 60)
+    with pytest.raises(DataError, match="0 mJ of IT energy"):
+        period_bounds([interval], MeterUncertainty(0.004, 0.1))
