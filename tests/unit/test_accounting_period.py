@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fake_controller import UTC_NS, FakeController, directory
 
-from edgectl.accounting.bounds import MeterUncertainty, period_bounds
 from edgectl.accounting.books import SiteBooks, Topology, stocks_at
+from edgectl.accounting.bounds import MeterUncertainty, period_bounds
 from edgectl.accounting.gaps import Grade
 from edgectl.accounting.period import Interval, intervals
 from edgectl.accounting.storage import Rules
