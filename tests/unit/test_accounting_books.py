@@ -57,6 +57,26 @@ def test_what_a_battery_gives_back_is_told_apart_by_where_it_came_from() -> None
     assert site.energy_mj["grid", "BESS-01"] == 75
 
 
+def test_energy_through_two_batteries_keeps_its_first_origin() -> None:
+    names = Names(
+        ("grid", "BESS-01", "BESS-02"), ("BESS-01", "BESS-02", "IT-A"), ("BESS-01", "BESS-02")
+    )
+    site = SiteBooks(Topology(), {"BESS-01": Inventory(RULES), "BESS-02": Inventory(RULES)})
+    site.book(names, [[0, 0, 100, 500]])
+    site.book(names, [[1, 1, 80, 0]])
+    flows = site.book(names, [[2, 2, 40, 0]])
+    assert flows.by_origin_mj("IT-A") == {"grid via BESS-02": 40}
+    assert flows.by_origin_ug("IT-A") == {"grid via BESS-02": 200}
+
+
+def test_a_feeder_carries_what_stands_behind_the_feeders_behind_it() -> None:
+    deep = Topology({"C": "B", "B": "A"}, {"IT-A": "C", "pv": "B", "IT-B": "A"})
+    assert deep.buses == ("A", "B", "C")
+    flows = books(deep).book(NAMES, [[GRID, IT_A, 50, 0], [GRID, IT_B, 30, 0], [PV, IT_A, 20, 0]])
+    assert flows.by_origin_mj("IT-A") == {"grid": 50, "pv": 20}
+    assert flows.by_origin_mj("IT-B") == {"grid": 30}
+
+
 amounts = st.integers(0, 10**12)
 intervals = st.lists(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4), amounts, amounts), max_size=8),
