@@ -5,6 +5,7 @@ network       buses, lines, sources and sinks of one interval
 tracing       which source fed which sink, over any network
 rings         the order of buses, and rings in it
 storage       what a battery holds, and of whose carbon
+counters      the energy counters of device profiles
 registers     a meter's counter as the truth, power as its shape
 intervals     seconds cut where a factor changes, clocks that were set
 gaps          what was measured and what stands in for what was not
