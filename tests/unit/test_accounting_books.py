@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edgectl.accounting.books import Names, SiteBooks, Topology, stocks_at
 from edgectl.accounting.storage import Inventory, Rules
+from edgectl.cli.check import check
 from edgectl.errors import DataError, SiteFileError
 from edgectl.site_model import compile_tables, parse_site
 
@@ -182,3 +183,17 @@ def test_buses_that_are_no_tree_are_refused(root: Path, buses: str, message: str
     with pytest.raises(SiteFileError) as caught:
         parse_site(root / "edgectl" / "sites" / "demo.toml", site_text(root, buses))
     assert message in str(caught.value)
+
+
+def test_check_shows_the_feed_and_the_buses(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (root / "edgectl" / "sites" / "demo.toml").read_text()
+    text = text.replace('proofs = "demo.proofs.toml"', "")
+    text = text.replace("[metering]", 'feed = { kind = "uk", zone = "GB" }\n\n[metering]', 1)
+    path = tmp_path / "buses.toml"
+    path.write_text(f'{text}\n[[bus]]\nid = "B0"\n[[bus]]\nid = "B1"\nfed_by = "B0"\n')
+    check(str(path))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "uk, GB; asked by the services alone" in shown
+    assert "B0 from the grid, B1 from B0; for the accounting alone" in shown
