@@ -14,12 +14,14 @@ import factor_answers as answers
 import pytest
 from event_log import EventLog
 from factor_answers import HOUR_NS, START_NS
+from fake_controller import start_controller
 from mqtt_stranger import wait
 from paho.mqtt import publish
 
 from edgectl.accounting.factors import Factor, FactorBook, Kind, Scope
 from edgectl.errors import DataError, SiteFileError
 from edgectl.mqtt import start_broker
+from edgectl.services import Services, Settings
 from edgectl.services.factor_feed import FactorFeed, Poller, feed_of
 from edgectl.services.factor_http import HttpSource
 from edgectl.site_model import Site, parse_site
@@ -298,3 +300,34 @@ def test_a_direct_source_is_refused_for_a_lifecycle_basis(root: Path) -> None:
     text = text.replace("[metering]", 'feed = { kind = "uk", zone = "GB" }\n\n[metering]', 1)
     with pytest.raises(SiteFileError, match="uk publishes direct emissions"):
         parse_site(path, text.encode())
+
+
+def test_services_post_what_a_service_answers_with_the_hold_ending_in_time(
+    serve: Callable[[Answer], LocalService],
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EDGECTL_SHM_DIR", str(tmp_path))
+    now = time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime())
+    local = serve(lambda *_: (200, answers.uk().replace(b"2026-01-01T00:00Z", now.encode()).replace(
+        b"2026-01-01T00:30Z", b"2100-01-01T00:00Z")))  # fmt: skip
+    log = EventLog()
+    feed = feed_of(
+        site_with(f'{{ kind = "uk", zone = "GB", url = "{local.url}" }}', root), log, 900
+    )
+    assert isinstance(feed, FactorFeed)
+    assert feed.book.hold_ns == 2_700 * 10**9, "the kernel keeps a value for 900 s more"
+    monkeypatch.setattr("edgectl.services.carbon_feed.POST_EVERY_S", 0.0)
+    services = Services(Settings("fake", tmp_path / "data", mqtt_port=0), log, feed)
+    fake = start_controller()
+    fake.run(3)
+
+    def posted() -> bool:
+        services.tick()
+        return bool(fake.segment.mailbox[0]["value"] == 263)
+
+    assert wait(posted)
+    services.close()
+    fake.segment.close()
+    assert "carbon.factor_used" in log.names
