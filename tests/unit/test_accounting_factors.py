@@ -15,6 +15,7 @@ from edgectl.accounting.factor_shapes import (
     eia_930,
     electricity_maps,
     mqtt_json,
+    number,
     uk_carbon_intensity,
     utc_ns,
     watttime,
@@ -111,6 +112,12 @@ REFUSED: dict[str, tuple[Parser, str, bytes, str]] = {
     "absurd": (mqtt_json, "DE", answers.mqtt(g_per_kwh=1e9), "not between 0 and 5000"),
     "not a number": (mqtt_json, "DE", answers.mqtt(g_per_kwh="x"), "not in the published shape"),
     "true is no number": (mqtt_json, "DE", answers.mqtt(g_per_kwh=True), "True is no number"),
+    "an exponent without end": (eia_930, "ERCO",
+                                answers.eia_930([("2026-01-01T01", "NG", "1e999999999")]),
+                                "no finite number"),
+    "a division by nothing": (entsoe, answers.ZONE,
+                              answers.entsoe([("in", "B04", "A01", {1: "1/0"})]),  # type: ignore
+                              "not in the published shape"),
     "infinite": (mqtt_json, "DE", b'{"g_per_kwh": Infinity, "zone": "DE"}', "published shape"),
     "ends before it begins": (mqtt_json, "DE", answers.mqtt(valid_s=-1), "it holds from"),
     "a list": (mqtt_json, "DE", b"[]", "not in the published shape"),
@@ -232,6 +239,12 @@ def test_requests_ask_what_the_services_document() -> None:
 def test_the_site_file_asks_for_a_token_where_the_service_does() -> None:
     for name, service in SERVICES.items():
         assert ("token_env" in NEEDED[name]) == service.needs_token
+
+
+def test_a_number_is_taken_exactly_as_written_or_as_its_double() -> None:
+    assert number("412.1") == Fraction(4121, 10)
+    assert number("1e-999999999") == 0
+    assert number(1e3) == 1000
 
 
 def test_times_without_a_zone_are_utc() -> None:
