@@ -166,7 +166,7 @@ class Inventory:
             raise ValueError(f"charge of {energy_mj} mJ, {carbon_ug} ug, from {origins}")
         if not energy_mj and not carbon_ug:
             return 0
-        parts = largest_remainder(stored_mj, list(origins.values())) if energy_mj else [0]
+        parts = largest_remainder(stored_mj, list(origins.values()))
         added = Slice(stored_mj, carbon_ug, dict(zip(origins, parts, strict=True)))
         if self.rules.method is Method.FIFO:
             self._slices.append(added)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgectl._kernel.carbon import FlowBench
@@ -33,6 +33,9 @@ Steps = st.lists(
 
 @given(charge=Efficiencies, discharge=Efficiencies, initial=Amounts, steps=Steps,
        method=st.sampled_from(Method), standby=st.sampled_from(Standby))  # fmt: skip
+@example(charge=500_000, discharge=500_000, initial=0,
+         steps=[("charge", {"grid": 0, "pv": 0}, 1)],
+         method=Method.FIFO, standby=Standby.BOOK)  # fmt: skip
 def test_conservation_in_a_battery_of_any_rules(
     charge: int, discharge: int, initial: int, steps: list, method: Method, standby: Standby
 ) -> None:
