@@ -80,7 +80,7 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The order of a run's sources, sinks and storages, as its START row has it."""
+    """The order of a run's sources, sinks and storages, as its START row names them."""
 
     sources: tuple[str, ...]
     sinks: tuple[str, ...]
@@ -88,7 +88,7 @@ class Names:
 
     @classmethod
     def of(cls, start: Mapping[str, Any]) -> "Names":
-        """Of a START row's payload."""
+        """Of the content of a START or NAMES row."""
         return cls(tuple(start["sources"]), tuple(start["sinks"]), tuple(start["storages"]))
 
 
@@ -177,13 +177,10 @@ class SiteBooks:
 
 
 def stocks_at(
-    names: Names, second: Mapping[str, Any], rules: Mapping[str, Rules]
+    stored: Mapping[str, tuple[int, int]], rules: Mapping[str, Rules]
 ) -> dict[str, Inventory]:
-    """Inventories that go on from what a SECOND row says was stored."""
-    return {
-        name: Inventory.holding(rules[name], stored_mj, stored_ug)
-        for name, (stored_mj, stored_ug, _) in zip(names.storages, second["stocks"], strict=True)
-    }
+    """Inventories that go on from what the ledger says was stored: (mJ, ug) by storage."""
+    return {name: Inventory.holding(rules[name], *stored[name]) for name in stored}
 
 
 def _feeders(

@@ -7,7 +7,7 @@ the ledger does not have stands in the coverage, never as a zero that looks meas
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from edgectl.accounting.amounts import LocationCarbon
 from edgectl.accounting.books import Names
@@ -18,6 +18,38 @@ IT = "it"
 EXPORT, LOSSES = "export", "losses"
 
 
+class Kinded(Protocol):
+    """The kind of a row, an enum of the ledger's."""
+
+    @property
+    def name(self) -> str:
+        """START, NAMES, SECOND, ..."""
+        ...
+
+
+class Row(Protocol):
+    """A row of the ledger, as far as it is read here."""
+
+    @property
+    def kind(self) -> Kinded:
+        """What it says."""
+        ...
+
+    @property
+    def boot_id(self) -> int:
+        """Which run of the controller."""
+        ...
+
+    @property
+    def utc_s(self) -> int:
+        """The second it is of."""
+        ...
+
+    def content(self) -> dict[str, Any]:
+        """All that its operator sees."""
+        ...
+
+
 @dataclass(slots=True)
 class Interval:
     """What the ledger has of one run of the controller in one interval of UTC.
@@ -26,7 +58,7 @@ class Interval:
     energy_mj       by (source, sink)
     carbon_ug       by (source, sink), location average as the kernel booked it
     counts          meter-scans by grade
-    stocks          of the last second: [mJ, ug, state of charge] by storage
+    stocks          of the last second: (mJ, ug) by storage
     default_scans   in which the zone's default stood in for the factor
     factor_mg_per_kwh   least and greatest grid factor used; None before the first second
     """
@@ -43,7 +75,7 @@ class Interval:
     energy_mj: Counter[tuple[str, str]] = field(default_factory=Counter)
     carbon_ug: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[Grade] = field(default_factory=Counter)
-    stocks: Mapping[str, tuple[int, int, float | None]] = field(default_factory=dict)
+    stocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     factor_mg_per_kwh: tuple[int, int] | None = None
 
     @property
@@ -87,53 +119,52 @@ class Interval:
         return sink != EXPORT and sink not in self.names.storages
 
 
-def intervals(payloads: Iterable[Mapping[str, Any]], length_s: int) -> Iterator[Interval]:
+def intervals(rows: Iterable[Row], length_s: int) -> Iterator[Interval]:
     """Intervals in the order of the ledger; one that two runs share comes once for each.
 
-    payloads   START, SECOND and GAP rows' contents, in the order of their numbers
+    rows       of every kind, in the order of their numbers
     length_s   of each interval, a divisor of an hour; they start at multiples of it in UTC
 
-    Raises ValueError for another length, or a SECOND row whose run has no START row.
+    Raises ValueError for another length, or a SECOND row whose run was not named before.
     """
     if not 0 < length_s <= LENGTH_S_MAX or LENGTH_S_MAX % length_s:
         raise ValueError(f"an interval of {length_s} s does not divide the hour")
     runs: dict[int, tuple[Names, dict[str, str]]] = {}
     current: Interval | None = None
-    for row in payloads:
-        if row["kind"] == "start":
-            loads = dict(row["loads"])
-            runs[row["boot_id"]] = (Names.of(row), loads)
-        if row["kind"] != "second":
+    for row in rows:
+        if row.kind.name in ("START", "NAMES"):
+            content = row.content()
+            runs[row.boot_id] = (Names.of(content), dict(content["loads"]))
+        if row.kind.name != "SECOND":
             continue
-        if row["boot_id"] not in runs:
-            raise ValueError(f"second {row['second']} is of run {row['boot_id']}, never started")
-        start_s = row["second"] - row["second"] % length_s
-        if current is None or (current.start_s, current.boot_id) != (start_s, row["boot_id"]):
+        if row.boot_id not in runs:
+            raise ValueError(f"second {row.utc_s} is of run {row.boot_id}, never started")
+        start_s = row.utc_s - row.utc_s % length_s
+        if current is None or (current.start_s, current.boot_id) != (start_s, row.boot_id):
             if current is not None:
                 yield current
-            current = Interval(start_s, length_s, row["boot_id"], *runs[row["boot_id"]])
-        _add(current, row)
+            current = Interval(start_s, length_s, row.boot_id, *runs[row.boot_id])
+        _add(current, row.content())
     if current is not None:
         yield current
 
 
-def _add(interval: Interval, row: Mapping[str, Any]) -> None:
+def _add(interval: Interval, second: Mapping[str, Any]) -> None:
     names = interval.names
     interval.seconds += 1
-    interval.scans += row["scans"]
-    interval.gap_scans += row["gap_scans"]
-    interval.default_scans += row["carbon_default_scans"]
-    for source, sink, mj, ug in row["cells"]:
+    interval.scans += second["scans"]
+    interval.gap_scans += second["gap_scans"]
+    interval.default_scans += second["carbon_default_scans"]
+    for source, sink, mj, ug in second["cells"]:
         interval.energy_mj[names.sources[source], names.sinks[sink]] += mj
         interval.carbon_ug[names.sources[source], names.sinks[sink]] += ug
-    quality = row["quality"]
-    interval.counts[Grade.MEASURED] += quality["measured"]
-    interval.counts[Grade.ESTIMATED] += quality["estimated"]
-    interval.counts[Grade.SUBSTITUTED] += quality["substituted"]
+    interval.counts[Grade.MEASURED] += second["measured"]
+    interval.counts[Grade.ESTIMATED] += second["estimated"]
+    interval.counts[Grade.SUBSTITUTED] += second["substituted"]
     interval.stocks = {
-        name: (stock[0], stock[1], stock[2])
-        for name, stock in zip(names.storages, row["stocks"], strict=True)
+        name: (stock[0], stock[1])
+        for name, stock in zip(names.storages, second["stocks"], strict=True)
     }
-    low, high = row["grid"]["used_min_mg_per_kwh"], row["grid"]["used_max_mg_per_kwh"]
+    low, high = second["used_min_mg_per_kwh"], second["used_max_mg_per_kwh"]
     before = interval.factor_mg_per_kwh or (low, high)
     interval.factor_mg_per_kwh = (min(before[0], low), max(before[1], high))

@@ -117,9 +117,7 @@ def test_conservation_of_the_ledger_s_energy_and_carbon_at_any_tree(
 
 
 def test_stocks_go_on_from_what_the_ledger_says_was_stored() -> None:
-    start = {"sources": NAMES.sources, "sinks": NAMES.sinks, "storages": ["BESS-01"]}
-    names = Names.of(start)
-    stock = stocks_at(names, {"stocks": [[1_000, 77, 0.5]]}, {"BESS-01": RULES})["BESS-01"]
+    stock = stocks_at({"BESS-01": (1_000, 77)}, {"BESS-01": RULES})["BESS-01"]
     assert (stock.energy_mj, stock.carbon_ug) == (1_000, 77)
 
 

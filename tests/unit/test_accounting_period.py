@@ -1,11 +1,10 @@
 """The ledger's rows as intervals: sums to the last unit, and what is missing said so."""
 
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_controller import UTC_NS, FakeController, directory
 
 from edgectl.accounting.books import SiteBooks, Topology, stocks_at
 from edgectl.accounting.bounds import MeterUncertainty, period_bounds
@@ -13,87 +12,70 @@ from edgectl.accounting.gaps import Grade
 from edgectl.accounting.period import Interval, intervals
 from edgectl.accounting.storage import Rules
 from edgectl.errors import DataError
-from edgectl.image import private_segment
-from edgectl.ledger.payload import second_payload, start_payload
+from edgectl.ledger import Kind
 
 RULES = Rules(950_000, 950_000, 480_000)
 
 
-def rows(seconds: int) -> list[dict[str, Any]]:
-    """START and SECOND rows made by the ledger's own functions of a fake controller's scans."""
-    names = directory()
-    fake = FakeController(private_segment(names, 64), UTC_NS)
-    found = [start_payload(names, 7)]
-    reader = fake.segment.reader()
-    before = None
-    for at in range(seconds):
-        fake.run(10)
-        batch = reader.journal(at * 10)
-        found.append(second_payload("fake", 7, 4, batch.records, before))
-        before = int(batch.records["head"]["period"][-1])
-    fake.segment.close()
-    return found
+@dataclass(frozen=True)
+class LedgerRow:
+    """As Ledger.rows gives them."""
+
+    kind: Kind
+    boot_id: int
+    utc_s: int
+    said: dict[str, Any]
+
+    def content(self) -> dict[str, Any]:
+        return self.said
 
 
-def test_an_interval_adds_up_to_the_ledger_exactly(tmp_path: Path) -> None:
-    ledger = rows(5)
-    listed = list(intervals(ledger, 3_600))
-    assert sum(each.seconds for each in listed) == 5
-    cells = [cell for row in ledger[1:] for cell in row["cells"]]
-    assert sum(each.energy_mj.total() for each in listed) == sum(cell[2] for cell in cells)
-    assert sum(each.carbon_ug.total() for each in listed) == sum(cell[3] for cell in cells)
-    assert sum(cell[2] for each in listed for cell in each.cells) == sum(cell[2] for cell in cells)
-    assert all(each.it_mj <= each.facility_mj for each in listed)
+def start(boot_id: int) -> LedgerRow:
+    names = {
+        "sources": ["grid", "pv"], "sinks": ["IT-A", "HOUSE", "BESS-01", "export", "losses"],
+        "storages": ["BESS-01"], "loads": [["IT-A", "it"], ["HOUSE", "aux"]],
+    }  # fmt: skip
+    return LedgerRow(Kind.START, boot_id, 0, names)
 
 
-def test_an_interval_can_be_traced_over_the_site(tmp_path: Path) -> None:
-    ledger = rows(3)
-    (first, *_) = intervals(ledger, 60)
-    books = SiteBooks(
-        Topology(), stocks_at(first.names, ledger[1], dict.fromkeys(first.names.storages, RULES))
-    )
-    flows = books.book(first.names, first.cells)
-    assert sum(flows.energy_mj.values()) == first.energy_mj.total()
+def second(boot_id: int, at_s: int, cells: list[list[int]], **other: int) -> LedgerRow:
+    content = {
+        "scans": 10, "gap_scans": 0, "cells": cells, "stocks": [[5, 6]], "soc_ratio": [None],
+        "carbon_default_scans": 1, "measured": 20, "estimated": 10, "substituted": 0,
+        "used_min_mg_per_kwh": 400_000, "used_max_mg_per_kwh": 400_000,
+    }  # fmt: skip
+    return LedgerRow(Kind.SECOND, boot_id, at_s, {**content, **other})
+
+
+def test_an_interval_can_be_traced_over_the_site() -> None:
+    cells = [[0, 0, 100, 10], [0, 2, 30, 3], [1, 0, 40, 0]]
+    (found,) = intervals([start(1), second(1, 60, cells), second(1, 61, cells)], 60)
+    rules = dict.fromkeys(found.names.storages, RULES)
+    books = SiteBooks(Topology(), stocks_at(found.stocks, rules))
+    flows = books.book(found.names, found.cells)
+    assert sum(flows.energy_mj.values()) == found.energy_mj.total() == 340
+    assert sum(flows.carbon_ug.values()) == found.carbon_ug.total() == 26
 
 
 def test_scans_the_ledger_does_not_have_are_missing_for_every_meter() -> None:
-    ledger = rows(1)
-    ledger[1]["gap_scans"] = 10
-    (interval,) = intervals(ledger, 900)
+    (interval,) = intervals([start(1), second(1, 0, [], gap_scans=10)], 900)
+    assert interval.coverage.counts[Grade.MISSING] == 30
     assert interval.coverage.ratio(Grade.MISSING) == Fraction(1, 2)
     assert not interval.coverage.verifiable
 
 
-def start(boot_id: int) -> dict[str, Any]:
-    return {
-        "kind": "start", "boot_id": boot_id, "sources": ["grid", "pv"],
-        "sinks": ["IT-A", "HOUSE", "BESS-01", "export", "losses"], "storages": ["BESS-01"],
-        "loads": [["IT-A", "it"], ["HOUSE", "aux"]],
-    }  # fmt: skip
-
-
-def second(
-    boot_id: int, at_s: int, cells: list[list[int]], factor: int = 400_000
-) -> dict[str, Any]:
-    return {
-        "kind": "second", "boot_id": boot_id, "second": at_s, "scans": 10, "gap_scans": 0,
-        "cells": cells, "stocks": [[5, 6, None]], "carbon_default_scans": 1,
-        "quality": {"measured": 20, "estimated": 10, "substituted": 0},
-        "grid": {"used_min_mg_per_kwh": factor, "used_max_mg_per_kwh": factor},
-    }  # fmt: skip
-
-
 def test_what_was_stored_and_exported_is_not_the_site_s_own_use() -> None:
     cells = [[0, 0, 100, 10], [0, 1, 20, 2], [0, 2, 30, 3], [1, 3, 40, 4], [1, 4, 5, 1]]
-    (found,) = intervals([start(1), second(1, 60, cells), {"kind": "gap"}], 60)
+    (found,) = intervals([start(1), second(1, 60, cells), LedgerRow(Kind.GAP, 1, 61, {})], 60)
     assert (found.it_mj, found.facility_mj, found.location.ug) == (100, 125, 13)
     assert found.grid_import_mj == 150
-    assert found.stocks == {"BESS-01": (5, 6, None)}
+    assert found.stocks == {"BESS-01": (5, 6)}
 
 
 def test_intervals_start_at_multiples_in_utc_and_runs_are_kept_apart() -> None:
     ledger = [
-        start(1), second(1, 59, []), second(1, 60, [], 300_000), second(1, 119, []),
+        start(1), second(1, 59, []),
+        second(1, 60, [], used_min_mg_per_kwh=300_000), second(1, 119, []),
         start(2), second(2, 119, []),
     ]  # fmt: skip
     found = list(intervals(ledger, 60))
@@ -122,8 +104,8 @@ def test_nothing_measured_is_no_coverage() -> None:
 
 def test_every_figure_of_a_period_has_a_bound() -> None:
     cells = [[0, 0, 1_000_000, 500], [0, 1, 300_000, 150]]
-    good = {**second(1, 0, cells), "quality": {"measured": 30, "estimated": 0, "substituted": 0}}
-    listed = list(intervals([start(1), good, {**good, "second": 60}], 60))
+    rows = [second(1, at, cells, measured=30, estimated=0) for at in (0, 60)]
+    listed = list(intervals([start(1), *rows], 60))
     found = period_bounds(listed, MeterUncertainty(0.004, 0.1))
     assert (found.it_mj.value, found.it_mj.u) == (2e6, pytest.approx(0.004 * 2e6))
     assert found.pue.value == pytest.approx(1.3)
