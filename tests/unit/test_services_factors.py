@@ -18,6 +18,7 @@ from fake_controller import start_controller
 from mqtt_stranger import wait
 from paho.mqtt import publish
 
+from edgectl._kernel.journal import MailKind
 from edgectl.accounting.factors import Factor, FactorBook, Kind, Scope
 from edgectl.errors import DataError, SiteFileError
 from edgectl.mqtt import start_broker
@@ -318,14 +319,15 @@ def test_services_post_what_a_service_answers_with_the_hold_ending_in_time(
     )
     assert isinstance(feed, FactorFeed)
     assert feed.book.hold_ns == 2_700 * 10**9, "the kernel keeps a value for 900 s more"
-    monkeypatch.setattr("edgectl.services.carbon_feed.POST_EVERY_S", 0.0)
+    monkeypatch.setattr("edgectl.services.carbon_feed.POST_EVERY_S", 0.01)
     services = Services(Settings("fake", tmp_path / "data", mqtt_port=0), log, feed)
     fake = start_controller()
     fake.run(3)
 
     def posted() -> bool:
         services.tick()
-        return bool(fake.segment.mailbox[0]["value"] == 263)
+        mails = fake.segment.mailbox
+        return bool((mails["value"][mails["kind"] == MailKind.MAIL_GRID_CARBON] == 263).any())
 
     assert wait(posted)
     services.close()
