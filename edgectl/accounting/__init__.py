@@ -5,10 +5,14 @@ network       buses, lines, sources and sinks of one interval
 tracing       which source fed which sink, over any network
 rings         the order of buses, and rings in it
 storage       what a battery holds, and of whose carbon
+counters      the energy counters of device profiles
 registers     a meter's counter as the truth, power as its shape
 intervals     seconds cut where a factor changes, clocks that were set
 gaps          what was measured and what stands in for what was not
-uncertainty   a bound on every figure
+period        rows of the ledger into minutes, quarters and hours
+books         those over the site's own buses, with the origin of every joule
+uncertainty   standard uncertainties and how they combine
+bounds        a bound on every figure of a period
 amounts       location, market and marginal carbon: types that do not mix
 scope2        contracts hour by hour
 kpi           PUE, CUE, WUE, REF, ERF, CFE, SCI, the indicators of (EU) 2024/1364

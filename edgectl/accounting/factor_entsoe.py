@@ -12,7 +12,7 @@ from fractions import Fraction
 from xml.etree import ElementTree
 
 from edgectl.accounting import fuel_mix
-from edgectl.accounting.factor_shapes import Asked, shape, utc_ns
+from edgectl.accounting.factor_shapes import Asked, number, shape, utc_ns
 from edgectl.accounting.factors import Factor, Kind, digest
 
 POINTS_MAX = 4 * 24 * 31
@@ -77,7 +77,7 @@ def _points(
     if not 0 < steps <= POINTS_MAX:
         raise ValueError(f"{steps} points in one period, at most {POINTS_MAX}")
     given = {
-        int(_text(point, "position")): Fraction(_text(point, "quantity"))
+        int(_text(point, "position")): number(_text(point, "quantity"))
         for point in _all(period, "Point")
     }
     curve = _find(series, "curveType")

@@ -12,12 +12,14 @@ ENTSO-E           factor_entsoe
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import wraps
+from math import isfinite
 from typing import Any
 
 from edgectl.accounting import fuel_mix
@@ -27,6 +29,7 @@ NS_PER_S = 1_000_000_000
 HOUR_NS = 3_600 * NS_PER_S
 GRAMS_PER_POUND = Fraction("453.59237")  # exactly, by definition
 ANSWER_BYTES_MAX = 4_000_000
+PLAIN_NUMBER = re.compile(r"^[+-]?\d{1,18}(\.\d{1,18})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def watttime(content: bytes, asked: Asked) -> list[Factor]:
     step_ns = int(meta.get("data_point_period_seconds", 300)) * NS_PER_S
     return [
         Factor(
-            mg(Fraction(str(row["value"])) * GRAMS_PER_POUND / 1000),
+            mg(number(row["value"]) * GRAMS_PER_POUND / 1000),
             kind,
             Scope.DIRECT,
             asked.zone,
@@ -144,7 +147,7 @@ def eia_930(content: bytes, asked: Asked) -> list[Factor]:
             raise ValueError(f"value-units {row['value-units']!r}, not megawatthours")
         if row["value"] is not None:
             fuel = fuel_mix.EIA_FUELS[row["fueltype"]]
-            hours[utc_ns(row["period"] + ":00")][fuel] += Fraction(str(row["value"]))
+            hours[utc_ns(row["period"] + ":00")][fuel] += number(row["value"])
     factors = fuel_mix.FACTORS[asked.scope]
     return [
         _average(
@@ -220,11 +223,25 @@ def _same_zone(found: Any, asked: Asked) -> None:
         raise ValueError(f"it is of zone {found!r}, asked was {asked.provider_zone!r}")
 
 
+def number(value: float | str) -> Fraction:
+    """A published number, exactly as it is written where it is written plainly.
+
+    Anything else goes through a double: an exponent of nine digits must not be computed.
+    """
+    if isinstance(value, bool):
+        raise ValueError(f"{value} is no number")
+    text = str(value).strip()
+    if PLAIN_NUMBER.match(text):
+        return Fraction(text)
+    nearest = float(text)
+    if not isfinite(nearest):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return Fraction(nearest)
+
+
 def mg(grams: float | str | Fraction) -> int:
     """g/kWh to whole mg/kWh, up; a value that is no number is a ValueError."""
-    if isinstance(grams, bool):
-        raise ValueError(f"{grams} is no number")
-    exact = grams if isinstance(grams, Fraction) else Fraction(str(grams))
+    exact = grams if isinstance(grams, Fraction) else number(grams)
     return -((-exact * 1000).numerator // (exact * 1000).denominator)
 
 

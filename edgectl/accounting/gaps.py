@@ -93,28 +93,32 @@ def conservative_mj(history_mj: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of a period stands on what: seconds and energy by grade."""
+    """How much of a period stands on what.
 
-    seconds: dict[Grade, int]
+    counts      by grade: seconds of one meter, or scans of every meter
+    energy_mj   by grade, where it is known
+    """
+
+    counts: dict[Grade, int]
     energy_mj: dict[Grade, int]
 
     def ratio(self, *grades: Grade) -> Fraction:
-        """Part of the period's seconds with these grades; of nothing it is 0."""
-        whole = sum(self.seconds.values())
-        return Fraction(sum(self.seconds.get(each, 0) for each in grades), whole or 1)
+        """Part of the period with these grades; of nothing it is 0."""
+        whole = sum(self.counts.values())
+        return Fraction(sum(self.counts.get(each, 0) for each in grades), whole or 1)
 
     @property
     def verifiable(self) -> bool:
         """At most 5 % of the period is substituted or missing, and there is a period."""
         bad = self.ratio(Grade.SUBSTITUTED, Grade.MISSING)
-        return sum(self.seconds.values()) > 0 and bad <= VERIFIABLE_MAX
+        return sum(self.counts.values()) > 0 and bad <= VERIFIABLE_MAX
 
 
 def coverage(parts: Iterable[tuple[Grade, int]]) -> Coverage:
-    """Count seconds: the grade and mJ of each."""
-    seconds = dict.fromkeys(Grade, 0)
+    """Of one meter: the grade and mJ of each second."""
+    counts = dict.fromkeys(Grade, 0)
     energy_mj = dict.fromkeys(Grade, 0)
     for grade, amount in parts:
-        seconds[grade] += 1
+        counts[grade] += 1
         energy_mj[grade] += amount
-    return Coverage(seconds, energy_mj)
+    return Coverage(counts, energy_mj)

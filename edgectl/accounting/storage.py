@@ -126,6 +126,14 @@ class Inventory:
             carbon_ug = CarbonCarry().book_ug(initial_mj, initial_mg_per_kwh)
             self._slices.append(Slice(initial_mj, carbon_ug, {DECLARED: initial_mj}))
 
+    @classmethod
+    def holding(cls, rules: Rules, energy_mj: int, carbon_ug: int) -> "Inventory":
+        """A stock that another record has been keeping until now."""
+        made = cls(rules)
+        if energy_mj or carbon_ug:
+            made._slices.append(Slice(energy_mj, carbon_ug, {DECLARED: energy_mj}))
+        return made
+
     @property
     def energy_mj(self) -> int:
         """Stored."""
@@ -158,7 +166,7 @@ class Inventory:
             raise ValueError(f"charge of {energy_mj} mJ, {carbon_ug} ug, from {origins}")
         if not energy_mj and not carbon_ug:
             return 0
-        parts = largest_remainder(stored_mj, list(origins.values())) if energy_mj else [0]
+        parts = largest_remainder(stored_mj, list(origins.values()))
         added = Slice(stored_mj, carbon_ug, dict(zip(origins, parts, strict=True)))
         if self.rules.method is Method.FIFO:
             self._slices.append(added)

@@ -199,6 +199,12 @@ def _limits(site: Site) -> Table:
         f"discharge above {carbon.high_g_per_kwh:g}, charge under {carbon.low_g_per_kwh:g} g/kWh; "
         f"{carbon.default_g_per_kwh:g} when the feed is lost ({carbon.basis})",
     )
+    if carbon.feed is not None:
+        source = carbon.feed.zone or carbon.feed.path
+        table.add_row("carbon feed", f"{carbon.feed.kind}, {source}; asked by the services alone")
+    if site.buses:
+        tree = ", ".join(f"{each.id} from {each.fed_by or 'the grid'}" for each in site.buses)
+        table.add_row("buses", f"{tree}; for the accounting alone")
     if site.flexible is not None:
         flexible = site.flexible
         table.add_row(

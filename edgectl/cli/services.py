@@ -11,7 +11,7 @@ import typer
 from edgectl.errors import EdgectlError
 from edgectl.events import configure_logging, emit
 from edgectl.ledger import data_dir
-from edgectl.services import Services, Settings
+from edgectl.services import Services, Settings, feed_of
 from edgectl.services.supervisor import PARENT_VARIABLE
 from edgectl.site_model import load_site
 
@@ -39,7 +39,7 @@ def services(
     ] = None,
     carbon_feed: Annotated[
         Path | None,
-        typer.Option("--carbon-feed", help="Grid carbon: .csv, .json or .toml; read again."),
+        typer.Option("--carbon-feed", help="Grid carbon, before the site file's."),
     ] = None,
     carbon_ttl_s: Annotated[
         float, typer.Option("--carbon-ttl-s", min=1.0, help="s that a value stays good.")
@@ -60,8 +60,9 @@ def services(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    loaded = load_site(site)
     settings = Settings(
-        site=load_site(site).id,
+        site=loaded.id,
         data_dir=data_dir(data),
         mqtt_host=mqtt_host,
         mqtt_port=mqtt_port,
@@ -70,7 +71,8 @@ def services(
         parent_pid=parent_pid,
     )
     try:
-        Services(settings, log).run(stop)
+        feed = None if carbon_feed else feed_of(loaded, log, carbon_ttl_s)
+        Services(settings, log, feed).run(stop)
     except EdgectlError as error:
         emit(log, "services.failed", error=error.problem)
         raise

@@ -138,7 +138,7 @@ def start_said(directory: Mapping[str, Any], boot_id: int) -> Said:
         **{
             name: directory.get(name)
             for name in ("site", "site_sha256", "zone", "carbon_basis", "period_ns", "sources",
-                         "sinks")
+                         "sinks", "methods", "buses")
         },
         "storages": [each["id"] for each in directory["storages"]],
         "interlocks": [each["id"] for each in directory["interlocks"]],

@@ -36,6 +36,10 @@ class CarbonFeed(Protocol):
         """g CO2e/kWh, location average, for this instant; None where it is not known."""
         ...
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
 
 class FileFeed:
     """A feed from a file that another program may rewrite at any time.
@@ -62,6 +66,9 @@ class FileFeed:
         if place < 0 or utc_ns - self._times_ns[place] > self._hold_ns:
             return None
         return self._values[place]
+
+    def close(self) -> None:
+        """As CarbonFeed; a file is not kept open."""
 
     def _reload(self) -> None:
         try:

@@ -24,7 +24,7 @@ from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.alarm_feed import AlarmFeed
 from edgectl.services.alarm_mqtt import AlarmMqtt
 from edgectl.services.blackbox_feed import BlackboxFeed
-from edgectl.services.carbon_feed import CarbonPoster, FileFeed
+from edgectl.services.carbon_feed import CarbonFeed, CarbonPoster, FileFeed
 from edgectl.services.counter_feed import CounterFeed
 from edgectl.services.health import HealthPoster
 from edgectl.services.ledger_feed import LedgerFeed
@@ -61,8 +61,11 @@ class _Run:
 class Services:
     """The services of one site."""
 
-    def __init__(self, settings: Settings, log: Any = None) -> None:
-        """Nothing is opened or contacted before run()."""
+    def __init__(self, settings: Settings, log: Any = None, feed: CarbonFeed | None = None) -> None:
+        """Nothing is opened or contacted before run().
+
+        feed   of grid carbon, as the site file has it; the settings' file comes before it
+        """
         self.settings = settings
         self._log = log or structlog.get_logger()
         self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log, self._publish_head)
@@ -73,12 +76,9 @@ class Services:
         self._publisher: Publisher | None = None
         self._alarm_mqtt: AlarmMqtt | None = None
         self._head: bytes | None = None  # the newest signed head, as it is published
+        feed = FileFeed(settings.carbon_feed) if settings.carbon_feed else feed
         self._carbon = (
-            CarbonPoster(
-                FileFeed(settings.carbon_feed), settings.site, self._log, settings.carbon_ttl_s
-            )
-            if settings.carbon_feed
-            else None
+            CarbonPoster(feed, settings.site, self._log, settings.carbon_ttl_s) if feed else None
         )
         self._run: _Run | None = None
         self._done_boot = -1
@@ -149,6 +149,8 @@ class Services:
         self._alarms.detach()
         self._alarms.close()
         self._blackbox.close()
+        if self._carbon is not None:
+            self._carbon.feed.close()
         if self._publisher is not None:
             self._publisher.stop()
             self._publisher = self._alarm_mqtt = None

@@ -6,7 +6,9 @@ from edgectl.site_model.check_bus import slowed
 from edgectl.site_model.context import Context
 from edgectl.site_model.model import (
     Battery,
+    Bus,
     Carbon,
+    CarbonFeed,
     Device,
     Flexible,
     Grid,
@@ -24,6 +26,7 @@ from edgectl.site_model.model import (
     Tenant,
 )
 from edgectl.site_model.schema import BatteryEntry, LineEntry, SiteFile
+from edgectl.site_model.schema_carbon import CarbonSection
 
 NS_PER_MS = 1_000_000
 
@@ -55,7 +58,7 @@ def build_site(
         arm=file.controller.arm,
         proofs=path.parent / file.controller.proofs if file.controller.proofs else None,
         grid=Grid(**file.grid.model_dump()),
-        carbon=Carbon(**carbon.model_dump()),
+        carbon=_carbon(path, carbon),
         meter_hold_ns=metering.hold_ms * NS_PER_MS,
         meter_gap_max_ns=metering.gap_max_ms * NS_PER_MS,
         devices=_devices(context),
@@ -72,6 +75,7 @@ def build_site(
             for each in file.pv
         ),
         batteries=tuple(_battery(context, each) for each in file.battery),
+        buses=_buses(file),
         flexible=_flexible(file),
         open_request=file.open_request.command if file.open_request else None,
         local_reset=file.local_reset.tag if file.local_reset else None,
@@ -98,6 +102,28 @@ def _ledger(path: Path, file: SiteFile) -> LedgerPolicy:
             for each in said.witnesses
         ),
         said.head_interval_s,
+    )
+
+
+def _carbon(site: Path, section: CarbonSection) -> Carbon:
+    """Intensities; the feed's file is beside the site's."""
+    fields = section.model_dump()
+    feed = fields.pop("feed")
+    if feed is not None and feed["path"] is not None:
+        feed["path"] = site.parent / feed["path"]
+    return Carbon(**fields, feed=CarbonFeed(**feed) if feed is not None else None)
+
+
+def _buses(file: SiteFile) -> tuple[Bus, ...]:
+    """Busbars; PV blocks are one source in the kernel's books, and so in these."""
+    blocks = {each.id for each in file.pv}
+    return tuple(
+        Bus(
+            each.id,
+            each.fed_by,
+            tuple(dict.fromkeys("pv" if own in blocks else own for own in each.holds)),
+        )
+        for each in file.bus
     )
 
 

@@ -7,6 +7,8 @@ from edgectl.profiles.toml_text import Path
 from edgectl.profiles.units import unit_text
 from edgectl.site_model import bounds
 from edgectl.site_model.check_bus import check_bus, link_of
+from edgectl.site_model.check_buses import check_buses
+from edgectl.site_model.check_carbon import check_carbon_feed
 from edgectl.site_model.context import Context
 from edgectl.site_model.schema import BatteryEntry
 from edgectl.site_model.tags import SITE, internal_points
@@ -20,9 +22,11 @@ def check_site(context: Context) -> None:
     _check_ids(context)
     check_bus(context)
     _check_grid_and_carbon(context)
+    check_carbon_feed(context)
     _check_loads_and_pv(context)
     for at, battery in enumerate(context.file.battery):
         _check_battery(context, at, battery)
+    check_buses(context)
     _check_site_commands(context)
     _check_heartbeats(context)
     _check_grid_code(context)

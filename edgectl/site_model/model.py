@@ -25,6 +25,19 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
+class CarbonFeed:
+    """Where the grid's carbon intensity comes from. token_env: the variable, not the token."""
+
+    kind: str
+    path: Path | None
+    topic: str | None
+    zone: str | None
+    url: str | None
+    token_env: str | None
+    poll_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Carbon:
     """Carbon intensities of the location average."""
 
@@ -35,6 +48,7 @@ class Carbon:
     deadband_g_per_kwh: float
     pv_g_per_kwh: float
     initial_stock_g_per_kwh: float
+    feed: CarbonFeed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +259,15 @@ class GridCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Bus:
+    """A busbar. fed_by: None at the grid; holds: ids of loads, batteries, and "pv"."""
+
+    id: str
+    fed_by: str | None
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mqtt:
     """Where services publish."""
 
@@ -298,6 +321,7 @@ class Site:
     loads: tuple[Load, ...]
     pvs: tuple[Pv, ...]
     batteries: tuple[Battery, ...]
+    buses: tuple[Bus, ...]
     flexible: Flexible | None
     open_request: str | None
     local_reset: str | None

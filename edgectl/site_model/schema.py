@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
+from edgectl.site_model.schema_carbon import CarbonSection
 from edgectl.site_model.schema_interlock import InterlockEntry
 from edgectl.site_model.schema_ledger import LedgerSection, TenantEntry
 from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
@@ -12,7 +13,6 @@ from edgectl.site_model.schema_types import (
     Delay,
     Efficiency,
     Id,
-    Intensity,
     Milliseconds,
     PositiveWatts,
     Ratio,
@@ -107,32 +107,6 @@ class GridSection(Section):
     )
     export_max_w: Watts = Field(
         description="Most that may flow back into the grid; 0 forbids it.", examples=[0]
-    )
-
-
-class CarbonSection(Section):
-    """[carbon]: intensities of the location average."""
-
-    basis: Literal["direct, location average", "lifecycle, location average"] = Field(
-        description="Direct and lifecycle figures differ by half; they must not be mixed.",
-        examples=["direct, location average"],
-    )
-    default_g_per_kwh: Intensity = Field(
-        description="Used and flagged when the feed is lost; the zone's higher default.",
-        examples=[480.0],
-    )
-    high_g_per_kwh: Intensity = Field(
-        description="Above it the battery discharges.", examples=[400.0]
-    )
-    low_g_per_kwh: Intensity = Field(description="Under it the battery charges.", examples=[300.0])
-    deadband_g_per_kwh: Intensity = Field(
-        default=10.0, description="Keeps steering from flapping around a threshold."
-    )
-    pv_g_per_kwh: Intensity = Field(
-        description="Carbon of the site's own PV, on the same basis.", examples=[0.0]
-    )
-    initial_stock_g_per_kwh: Intensity = Field(
-        description="Carbon of what is in the batteries at first start.", examples=[480.0]
     )
 
 
@@ -325,6 +299,20 @@ class BatteryEntry(Section):
     )
 
 
+class BusEntry(Section):
+    """[[bus]]: a busbar of the site, for the accounting alone."""
+
+    id: Id = Field(description="Names the bus in the accounting.", examples=["BUS-A"])
+    fed_by: Id | None = Field(
+        default=None, description="The bus that feeds it; the one without stands at the grid."
+    )
+    holds: list[Id] = Field(
+        default=[],
+        description="Loads, PV blocks and batteries at this bus; what is named nowhere stands at "
+        "the grid's.",
+    )
+
+
 class FlexibleSection(Section):
     """[flexible]: load that can wait."""
 
@@ -447,6 +435,7 @@ class SiteFile(Section):
     load: list[LoadEntry] = Field(min_length=1, description="The metered loads.")
     pv: list[PvEntry] = Field(default=[], description="PV blocks.")
     battery: list[BatteryEntry] = Field(default=[], description="Storage assets.")
+    bus: list[BusEntry] = Field(default=[], description="The site's busbars, a tree.")
     flexible: FlexibleSection | None = Field(default=None, description="Load that can wait.")
     open_request: OpenRequestSection | None = Field(
         default=None, description="Where the request to open the breakers goes."

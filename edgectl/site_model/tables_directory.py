@@ -11,6 +11,17 @@ from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
 from edgectl.site_model.tables_interlock import group_names
 
+# How the kernel books; declared with every run, so that a record says by what it was made.
+METHODS = {
+    "tracing": "proportional sharing, Bialek 1996, at one bus, each scan",
+    "rounding": "cumulative shares in the order of the tables; remainders are carried",
+    "losses": "a sink of their own at the site's mixture",
+    "storage": "weighted average",
+    "standby": "A: the carbon stays with what is left",
+    "storage_shortfall": "the zone's default intensity",
+    "unmetered": "the zone's default intensity",
+}
+
 
 def directory_of(
     site: Site,
@@ -58,6 +69,10 @@ def directory_of(
             for each in site.pvs
         ],
         "loads": loads,
+        "buses": [
+            {"id": each.id, "fed_by": each.fed_by, "holds": list(each.holds)} for each in site.buses
+        ],
+        "methods": METHODS,
         "flexible": None if site.flexible is None else _flexible(site),
         "open_request": site.open_request,
         "open_request_output": -1 if site.open_request is None else output_index[site.open_request],

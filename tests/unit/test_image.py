@@ -275,6 +275,18 @@ def test_a_full_mailbox_refuses_and_overwrites_nothing(segment: Segment) -> None
     assert segment.mailbox[1]["value"] == 1.0
 
 
+def fill_until_refused() -> None:
+    with Mailbox("fake") as mailbox:
+        for place in range(MAILBOX_SLOTS + 1):
+            mailbox.put(1, 0, float(place), 2, 5.0)
+
+
+def test_a_refusal_that_leaves_the_mailbox_is_the_one_that_was_raised(segment: Segment) -> None:
+    with pytest.raises(MailboxFullError):
+        fill_until_refused()
+    assert segment.mailbox[0]["value"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "value", "ttl_s"),
     [

@@ -274,7 +274,11 @@ def covered_or_none(where: Path) -> dict[int, list[int]]:
 def test_the_verb_serves_until_sigterm_and_exits_0(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services_verb, "load_site", lambda _site: SimpleNamespace(id="fake"))
+    monkeypatch.setattr(
+        services_verb,
+        "load_site",
+        lambda _site: SimpleNamespace(id="fake", carbon=SimpleNamespace(feed=None)),
+    )
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     app = services_verb.typer.Typer()
     app.command()(services_verb.services)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from edgectl.profiles import load_profile, profile_names
 from edgectl.profiles import schema as profile_schema
 from edgectl.profiles.units import UNITS
-from edgectl.site_model import bounds, schema_interlock, schema_ledger
+from edgectl.site_model import bounds, schema_carbon, schema_interlock, schema_ledger
 from edgectl.site_model import schema as site_schema
 from edgectl.site_model.check_interlocks import ACTIONS
 from edgectl.site_model.tags import BATTERY_POINTS, SITE_POINTS
@@ -25,6 +25,7 @@ def models(module: object) -> list[type[BaseModel]]:
     ("page", "module"),
     [
         ("site-file.md", site_schema),
+        ("site-file.md", schema_carbon),
         ("site-file.md", schema_interlock),
         ("site-file.md", schema_ledger),
         ("profiles.md", profile_schema),
