@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import interop_server
@@ -31,6 +33,8 @@ PEERS = [
     *(pytest.param(peer, marks=pytest.mark.slow)
       for peer in ("libmodbus", "pyModbusTCP", "modbus-serial")),
 ]  # fmt: skip
+NODE_MODULES = Path(__file__).parents[2] / "build" / "peers" / "node_modules"  # of tools/peers
+NODE_ENVIRONMENT = {**os.environ, "NODE_PATH": f"{NODE_MODULES}:{os.environ.get('NODE_PATH', '')}"}
 LARGEST = {1: 2000, 2: 2000, 3: 125, 4: 125}  # MAP 6.1 to 6.4
 BLOCK_ITEMS_MAX = 125  # what the image keeps of one reply
 SETPOINT_W = 5000
@@ -57,10 +61,11 @@ def need(peer: str) -> None:
         if shutil.which("node") is None:
             pytest.skip("INTEROPERABILITY NOT TESTED: there is no node")
         found = subprocess.run(
-            ["node", "-e", "require('modbus-serial')"], capture_output=True, check=False
-        )
+            ["node", "-e", "require('modbus-serial')"],
+            capture_output=True, check=False, env=NODE_ENVIRONMENT,
+        )  # fmt: skip
         if found.returncode != 0:
-            pytest.skip("INTEROPERABILITY NOT TESTED: node has no module modbus-serial")
+            pytest.skip("INTEROPERABILITY NOT TESTED: no modbus-serial for node; run tools/peers")
     elif importlib.util.find_spec(peer) is None:
         pytest.skip(f"INTEROPERABILITY NOT TESTED: there is no Python package {peer}")
 
@@ -73,7 +78,7 @@ def server(peer: str) -> Iterator[int]:
     if peer == "modbus-serial":
         command = ["node", "-e", interop_server.NODE_SERVER, str(interop_server.free_port())]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=NODE_ENVIRONMENT
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None
