@@ -2,7 +2,7 @@
 
 import difflib
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -96,9 +96,15 @@ def number_text(key: str, value: float) -> str:
     return unit_text(value, key_unit(key))
 
 
-def schema_problems(report: Report, root: type[BaseModel], error: ValidationError) -> None:
-    """Turn pydantic's findings into problems with line, reason and remedy."""
+def schema_problems(
+    report: Report, root: type[BaseModel], error: ValidationError, told: Sequence[Path] = ()
+) -> None:
+    """Turn pydantic's findings into problems with line, reason and remedy.
+
+    told  paths whose problems are reported already
+    """
     findings = error.errors(include_url=False, include_context=True)
+    findings = [each for each in findings if each["loc"][:2] not in told]
     meant = {_meant(root, tuple(each["loc"]), each["type"]) for each in findings}
     for each in findings:
         path = tuple(each["loc"])

@@ -22,6 +22,7 @@ from edgectl.site_model.model import Site
 from edgectl.site_model.monitors import check_monitors, monitor_unit
 from edgectl.site_model.schema import SiteFile
 from edgectl.site_model.tags import MONITOR_VALUE
+from edgectl.site_model.use import expand
 
 ARRAYS = ("device", "load", "pv", "battery", "monitor", "heartbeat", "interlock")
 
@@ -83,8 +84,8 @@ def parse_site(path: Path, content: bytes) -> Site:
         text = toml.read_toml(path.name, content.decode("utf-8"))
     except toml.BrokenTomlError as error:
         raise SiteFileError([error.problem]) from error
-    report = Report(text)
-    file, ordinals, broken = _salvage(report)
+    report, not_expanded = expand(text)
+    file, ordinals, broken = _salvage(report, not_expanded)
     if file is None:
         raise SiteFileError(report.ordered())
     profiles, refused = _profiles(report, file, ordinals, path.parent)
@@ -105,21 +106,29 @@ def parse_site(path: Path, content: bytes) -> Site:
     return site
 
 
-def _salvage(report: Report) -> tuple[SiteFile | None, dict[str, list[int]], set[str]]:
+def _salvage(
+    report: Report, not_expanded: set[int]
+) -> tuple[SiteFile | None, dict[str, list[int]], set[str]]:
     """Validate the form; where it is wrong, go on with what is right.
+
+    not_expanded  interlocks whose template could not be taken over: reported already
 
     Returns the model without its refused parts (None when a needed section is
     refused), for each array with holes the ordinals of its remaining entries, and
     the ids of what was taken out.
     """
     data = report.text.data
+    faults: list[tuple[toml.Path, str]] = []
+    rows = [("interlock", at) for at in not_expanded]
     try:
-        return SiteFile.model_validate(data), {}, set()
+        whole = SiteFile.model_validate(data)
+        if not rows:
+            return whole, {}, set()
     except ValidationError as error:
-        schema_problems(report, SiteFile, error)
+        schema_problems(report, SiteFile, error, rows)
         faults = [(tuple(each["loc"]), each["type"]) for each in error.errors()]
     kept = copy.deepcopy(data)
-    dropped: dict[str, set[int]] = {}
+    dropped: dict[str, set[int]] = {"interlock": set(not_expanded)} if rows else {}
     for path, kind in faults:
         if kind == "extra_forbidden":
             _remove(kept, path)

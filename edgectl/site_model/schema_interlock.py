@@ -64,6 +64,26 @@ class EffectEntry(Section):
 class InterlockEntry(Section):
     """[[interlock]]: one row of the cause-and-effect table."""
 
+    use: Text | None = Field(
+        default=None,
+        description="A template of the library; keys of the row stand over the template's.",
+        examples=["I07-high"],
+    )
+    tag: Tag | None = Field(
+        default=None, description="With use: what the template's cause looks at."
+    )
+    tags: list[Tag] | None = Field(
+        default=None,
+        description="With use: what its causes look at, in their order; one cause is repeated.",
+    )
+    asset: Text | None = Field(
+        default=None,
+        description="With use: the battery its effects act on, and the group if it names none.",
+    )
+    monitor: dict[str, Any] | None = Field(
+        default=None,
+        description="With use: keys of the monitor that the template brings; it has the row's id.",
+    )
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,31}$")] = Field(
         description="Alarms, reports and resets name the row by it.", examples=["IL-BESS-003"]
     )
