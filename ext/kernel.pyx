@@ -9,7 +9,7 @@ from libc.stdlib cimport calloc, free
 import numpy
 
 from edgectl._kernel.atomic cimport load32, load64, store32, store64
-from edgectl._kernel.authority cimport AuthorityStatus, Retained, interlocks_retain
+from edgectl._kernel.authority cimport Retained, interlocks_retain
 from edgectl._kernel.carbon cimport (
     LOADS_MAX, SOURCE_STORAGE, STORAGES_MAX, FlowCell, FlowTotal, Stock, StockRow)
 from edgectl._kernel.clock cimport (
@@ -279,8 +279,7 @@ cdef class Kernel:
         Returns AuthorityStatus.
         """
         cdef Retained kept = Retained(bypass_left_ns, trips, status, locked, first_out)
-        return AuthorityStatus(
-            interlocks_retain(&self.state.interlocks, row, &kept, now_ns))
+        return interlocks_retain(&self.state.interlocks, row, &kept, now_ns)
 
     def run(self, int64_t origin_ns, int64_t scans_max, int fifo_priority, int cpu):
         """Scan on the real clock; a thread's body that holds no GIL.

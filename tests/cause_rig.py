@@ -245,7 +245,7 @@ class Rig:
         self.odd = False
         self.tags = self._tags()
         if self.made.site.local_reset is not None:
-            self.set(self.made.site.local_reset, 0)
+            self.show(self.made.site.local_reset, 0)
 
     def _tags(self) -> dict[str, str]:
         """From the tags of the site file to those on the wire."""
@@ -263,7 +263,7 @@ class Rig:
         """The register of a tag of the site file."""
         return self.made.registers[self.tags.get(tag, tag)]
 
-    def set(self, tag: str, code: int, away: int = 0) -> None:
+    def show(self, tag: str, code: int, away: int = 0) -> None:
         """Show a code from the next scan on.
 
         away  where the point must move, it does between this code and so much further
@@ -275,7 +275,7 @@ class Rig:
             self.moving.pop(tag, None)
         self._put(register, register.words(code))
 
-    def set_raw(self, tag: str, number: float) -> None:
+    def show_number(self, tag: str, number: float) -> None:
         """Show what is no number, or an infinite one, in a register that can."""
         register = self.register(tag)
         self.moving.pop(tag, None)
@@ -347,9 +347,9 @@ class Rig:
         """The push-button at the cabinet, pressed and let go."""
         tag = self.made.site.local_reset
         assert tag is not None
-        self.set(tag, 1)
+        self.show(tag, 1)
         self.step()
-        self.set(tag, 0)
+        self.show(tag, 0)
         self.step()
 
     def settle(self) -> None:

@@ -50,20 +50,20 @@ def make(rig: Rig, cause: Cause, true: bool) -> None:
     up = register.up
     if cause.op == "bad":
         if true:
-            rig.set(cause.tag, bad_code(register))
+            rig.show(cause.tag, bad_code(register))
         else:
             low = min(max(0.5, register.point.valid_min), register.point.valid_max)
-            rig.set(cause.tag, register.at_most(low), away=up)
+            rig.show(cause.tag, register.at_most(low), away=up)
     elif cause.op in ("equals", "not_equals"):
         same = true == (cause.op == "equals")
         at = register.at_most(cause.on) if same else other(register, cause.on)
-        rig.set(cause.tag, at)
+        rig.show(cause.tag, at)
     elif cause.op == "above":
         code = edge(register, cause, cause.on) + up if true else edge(register, cause, cause.off)
-        rig.set(cause.tag, code, away=up if true else -up)
+        rig.show(cause.tag, code, away=up if true else -up)
     else:
         code = edge(register, cause, cause.on) - up if true else edge(register, cause, cause.off)
-        rig.set(cause.tag, code, away=-up if true else up)
+        rig.show(cause.tag, code, away=-up if true else up)
 
 
 def make_all(rig: Rig, row: Row, true: bool) -> None:

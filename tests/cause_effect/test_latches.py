@@ -85,7 +85,7 @@ def test_the_button_at_the_cabinet_clears_what_local_and_operator_may(row: Row) 
 def test_a_button_that_is_held_or_tied_down_clears_nothing_more(row: Row) -> None:
     rig = quiet(row)
     assert rig.made.site.local_reset is not None
-    rig.set(rig.made.site.local_reset, 1)
+    rig.show(rig.made.site.local_reset, 1)
     rig.step()
     trip(rig, row)
     make_all(rig, row, False)

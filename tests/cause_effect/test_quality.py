@@ -53,14 +53,14 @@ def spoil(rig: Rig, tag: str, kind: str) -> None:
     """Make a point bad; the last scan is the first in which it is."""
     register = rig.register(tag)
     if kind in NUMBERS:
-        rig.set_raw(tag, NUMBERS[kind])
+        rig.show_number(tag, NUMBERS[kind])
     elif kind == "out_of_range":
-        rig.set(tag, bad_code(register))
+        rig.show(tag, bad_code(register))
     elif kind == "not_implemented":
-        rig.set(tag, register.point.sentinel or 0)
+        rig.show(tag, register.point.sentinel or 0)
     elif kind == "frozen":
         code, _ = rig.moving[tag]
-        rig.set(tag, code)
+        rig.show(tag, code)
         rig.step()
         rig.step(register.point.frozen_after_ns)
     elif kind == "configuration":
@@ -112,7 +112,7 @@ def test_a_point_that_turns_bad_trips_or_holds_as_the_row_says(case: Case) -> No
     assert rig.status(row) is (TRIPPED if trips else CLEAR)
 
 
-@pytest.mark.parametrize("case", CASES, ids=named)
+@pytest.mark.parametrize("case", [c for c in CASES if c[0].causes[c[1]].op != "bad"], ids=named)
 def test_a_trip_stands_when_the_point_behind_it_turns_bad(case: Case) -> None:
     row, at, kind = case
     rig = quiet(row)
@@ -121,8 +121,6 @@ def test_a_trip_stands_when_the_point_behind_it_turns_bad(case: Case) -> None:
     rig.step()
     rig.run(scans(rig, row.on_delay_ms))
     assert rig.status(row) is TRIPPED
-    if kind == "frozen" and row.causes[at].tag not in rig.moving:
-        rig.moving[row.causes[at].tag] = (0, 0)
     spoil(rig, row.causes[at].tag, kind)
     assert rig.status(row) is TRIPPED
     assert rig.state(row)["cause"]

@@ -60,7 +60,7 @@ def test_a_row_trips_on_the_first_step_over_its_threshold_and_on_none_before(cas
     rig = arranged(row, at)
     register = rig.register(row.causes[at].tag)
     true = says(row.causes[at], register.value(code))
-    rig.set(row.causes[at].tag, code, away=register.up if register.value(code) > 0 else 0)
+    rig.show(row.causes[at].tag, code, away=register.up if register.value(code) > 0 else 0)
     rig.step()
     rig.run(scans(rig, row.on_delay_ms))
     assert rig.status(row) is (TRIPPED if true else CLEAR)
@@ -75,7 +75,7 @@ def test_a_cause_is_gone_on_its_reset_threshold_and_not_a_step_before(case: Case
     rig.step()
     rig.run(scans(rig, row.on_delay_ms))
     assert rig.status(row) is TRIPPED
-    rig.set(row.causes[at].tag, code)
+    rig.show(row.causes[at].tag, code)
     rig.step()
     register = rig.register(row.causes[at].tag)
     assert rig.state(row)["cause"] == says(row.causes[at], register.value(code), before=True)
