@@ -4,7 +4,6 @@ from cause_rig import CLEAR, LONG_S, TRIPPED, Register, Rig
 from cause_table import Cause, Row
 
 
-
 def says(cause: Cause, value: float, before: bool = False) -> bool:
     """What a good value says of a cause that said something before."""
     if cause.op == "above":

@@ -49,6 +49,23 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class Monitor:
+    """level: of the key that carries the inputs' unit."""
+
+    id: str
+    kind: str
+    inputs: tuple[str, ...]
+    window_s: float
+    either_way: bool
+    below: bool
+    level: float
+    capacity_j: float
+    limit_w: int
+    curve: str
+    multiplier: float
+
+
+@dataclass(frozen=True)
 class Row:
     """One row; at: its place in the table."""
 
@@ -68,10 +85,6 @@ class Row:
     bypass: str
     causes: tuple[Cause, ...]
     effects: tuple[Effect, ...]
-
-    def scans(self, delay_ms: int, period_ms: int) -> int:
-        """Whole scans that a delay takes."""
-        return -(-delay_ms // period_ms)
 
     @property
     def limit(self) -> Cause | None:
@@ -114,6 +127,36 @@ def table_of(site: str) -> tuple[Row, ...]:
 def all_rows() -> tuple[Row, ...]:
     """The rows of every site."""
     return tuple(row for site in FILES for row in table_of(site))
+
+
+@cache
+def monitors_of(site: str) -> dict[str, Monitor]:
+    """All monitors of a site by id, its own and those that rows bring."""
+    data = site_table(site)
+    found = [_monitor(each) for each in data.get("monitor", [])]
+    for row in data["interlock"]:
+        if "monitor" in row:
+            template = library()[row["use"]].get("monitor", {}) if "use" in row else {}
+            found.append(_monitor(template | {"id": row["id"]} | row["monitor"]))
+    return {each.id: each for each in found}
+
+
+def _monitor(keys: Table) -> Monitor:
+    stems = ("least_", "on_above_", "above_", "below_", "pickup_")
+    measured = [key for key in keys if key.startswith(stems)]
+    return Monitor(
+        id=keys["id"],
+        kind=keys["kind"],
+        inputs=tuple(keys["inputs"]),
+        window_s=keys.get("window_s", 0.0),
+        either_way=keys.get("either_way", False),
+        below=any(key.startswith("below_") for key in measured),
+        level=float(keys[measured[0]]) if measured else 0.0,
+        capacity_j=keys.get("capacity_j", 1.0),
+        limit_w=keys.get("limit_w", 0),
+        curve=keys.get("curve", ""),
+        multiplier=keys.get("multiplier", 1.0),
+    )
 
 
 def _row(site: str, at: int, own: Table, data: Table) -> Row:

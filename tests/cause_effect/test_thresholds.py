@@ -3,20 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from cause_rig import CLEAR, TRIPPED, Rig, compiled
+from cause_rig import CLEAR, TRIPPED, Register, Rig, compiled
 from cause_states import edge, helpers, make, make_all, quiet, says, scans
 from cause_table import Cause, Row, all_rows
 
 Case = tuple[Row, int, int]
 
 
-def registers(row: Row, cause: Cause) -> tuple[int, int, bool]:
-    """Code at `on`, step upwards, for a row alone in its rig."""
+def register_of(row: Row, cause: Cause) -> Register:
+    """The register of a cause, for a row alone in its rig."""
     made = compiled(row.site, (row.id,), monitors=False)
     written = [each.tag for each in row.causes]
     here = [each.tag for each in made.site.interlocks[0].causes]
-    register = made.registers[here[written.index(cause.tag)]]
-    return register, register.up
+    return made.registers[here[written.index(cause.tag)]]
 
 
 def cases(which: str) -> Iterator[Case]:
@@ -25,11 +24,10 @@ def cases(which: str) -> Iterator[Case]:
         for at, cause in enumerate(row.causes):
             if cause.op == "bad" or (which == "off" and cause.op not in ("above", "below")):
                 continue
-            register, up = registers(row, cause)
+            register = register_of(row, cause)
             threshold = cause.on if which == "on" else cause.off
-            unit = 1 if cause.op in ("equals", "not_equals") else up
             for step in (-1, 0, 1):
-                code = edge(register, cause, threshold) + step * unit
+                code = edge(register, cause, threshold) + step * register.up
                 if cause.op in ("equals", "not_equals"):
                     low, high = sorted(register.value(each) for each in register.codes)
                     if not low <= threshold + step <= high:
@@ -60,7 +58,8 @@ def test_a_row_trips_on_the_first_step_over_its_threshold_and_on_none_before(cas
     rig = arranged(row, at)
     register = rig.register(row.causes[at].tag)
     true = says(row.causes[at], register.value(code))
-    rig.show(row.causes[at].tag, code, away=register.up if register.value(code) > 0 else 0)
+    away = register.up if true == (row.causes[at].op == "above") else -register.up
+    rig.show(row.causes[at].tag, code, away)
     rig.step()
     rig.run(scans(rig, row.on_delay_ms))
     assert rig.status(row) is (TRIPPED if true else CLEAR)
