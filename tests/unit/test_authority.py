@@ -216,6 +216,12 @@ def test_what_a_person_must_clear_is_a_trip_after_the_restart_and_no_start(
     assert made.step([COLD], DT_NS)[2]["open_request"] == kept
 
 
+def test_a_latch_that_was_not_its_groups_first_out_is_not_after_the_restart() -> None:
+    made = table({"reset": Reset.RESET_OPERATOR})
+    made.retain(0, TRIPPED, first_out=False)
+    assert made.first_outs() == []
+
+
 def test_a_group_has_one_first_out_also_after_a_restart() -> None:
     made = table(*({"group": 0, "reset": Reset.RESET_OPERATOR} for _ in range(2)))
     made.retain(0, TRIPPED, first_out=True)

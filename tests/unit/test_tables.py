@@ -19,7 +19,8 @@ from edgectl.site_model.tags import BATTERY_POINTS, SITE_POINTS
 STRUCTS = {
     "points": "PointRow", "blocks": "BlockRow", "outputs": "OutputRow", "links": "LinkRow",
     "devices": "BusDeviceRow", "probes": "ProbeRow", "causes": "CauseRow", "effects": "EffectRow",
-    "interlocks": "InterlockRow", "storages": "StorageRow", "pvs": "PvRow",
+    "interlocks": "InterlockRow", "monitors": "MonitorRow", "curves": "CurveRow",
+    "heartbeats": "HeartbeatRow", "storages": "StorageRow", "pvs": "PvRow",
     "flexible": "FlexibleRow", "dispatch": "DispatchRow", "meters": "MeterRow",
     "stocks": "StockRow", "scan": "ScanRow",
 }  # fmt: skip
@@ -43,9 +44,9 @@ def test_every_shipped_site_loads_and_compiles(name: str) -> None:
 
 
 def test_tables_are_the_kernels_own_structs_as_a_mapping(tables: KernelTables) -> None:
-    assert set(tables) == set(ARRAYS) == set(STRUCTS)
+    assert set(tables) == set(ARRAYS) == {*STRUCTS, "inputs"}
     for name, table in dict(tables).items():
-        assert table.dtype == DTYPES[STRUCTS[name]], name
+        assert table.dtype == ("int32" if name == "inputs" else DTYPES[STRUCTS[name]]), name
         assert table.flags.c_contiguous
         assert table.ndim == 1
 
@@ -125,6 +126,7 @@ def test_internal_points_come_last_in_their_order(site: Site, tables: KernelTabl
     for battery in site.batteries:
         for name, _ in BATTERY_POINTS:
             wanted.append(f"{battery.id}.{name}")
+    wanted += [f"{each.id}.value" for each in site.monitors]
     assert names[first:] == wanted
     rows = tables.points[first:]
     assert (rows["type"] == PointType.TYPE_INTERNAL).all()
@@ -178,7 +180,7 @@ def test_the_e_stop_row_is_what_the_catalogue_says(tables: KernelTables) -> None
 
 def test_a_limit_row_bites_under_the_rating_of_its_asset(site: Site, tables: KernelTables) -> None:
     limits = tables.causes[tables.causes["op"] == CauseOp.CAUSE_LIMIT]
-    assert len(limits) == 2 * len(site.batteries)
+    assert len(limits) == 2 * len(site.batteries) + 1, "both ways of each, and the import"
     assert (limits["on"] == site.batteries[0].charge_rating_w).all()
 
 
