@@ -6,7 +6,7 @@ loads or compiles, so that what the kernel does is held against what was written
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,18 @@ def table_of(site: str) -> tuple[Row, ...]:
 def all_rows() -> tuple[Row, ...]:
     """The rows of every site."""
     return tuple(row for site in FILES for row in table_of(site))
+
+
+@cache
+def distinct_rows() -> tuple[Row, ...]:
+    """all_rows without those that another site has in the same words on the same profiles."""
+    found: dict[tuple[object, ...], Row] = {}
+    for row in all_rows():
+        profiles = {each["id"]: each["profile"] for each in site_table(row.site)["device"]}
+        tags = [cause.tag.partition(".")[0] for cause in row.causes]
+        key = (replace(row, site="", at=0), *(profiles.get(tag) for tag in tags))
+        found.setdefault(key, row)
+    return tuple(found.values())
 
 
 @cache

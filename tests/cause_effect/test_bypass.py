@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from cause_rig import CLEAR, LATCHED, TRIPPED, Rig, S
 from cause_states import make_all, quiet, scans, trip
-from cause_table import Cause, Row, all_rows, table_of
+from cause_table import Cause, Row, distinct_rows, table_of
 
 from edgectl._kernel.interlock import Reset
 from edgectl._kernel.journal import MailKind
 
-ROWS = all_rows()
+ROWS = distinct_rows()
 BYPASSABLE = [row for row in ROWS if row.bypass == "authorised"]
 SHIFT_S = 8 * 3600
 HOUR_S = 3600

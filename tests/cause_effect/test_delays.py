@@ -3,9 +3,9 @@
 import pytest
 from cause_rig import CLEAR, LATCHED, PENDING, TRIPPED
 from cause_states import make, make_all, quiet, scans, trip
-from cause_table import Row, all_rows
+from cause_table import Row, distinct_rows
 
-ROWS = all_rows()
+ROWS = distinct_rows()
 AROUND = (-1, 0, 1)
 
 

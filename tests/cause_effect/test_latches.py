@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from cause_rig import CLEAR, LATCHED, LONG_S, TRIPPED, Rig
 from cause_states import free, make_all, quiet, scans, trip, untrip
-from cause_table import Row, all_rows, table_of
+from cause_table import Row, distinct_rows, table_of
 
 from edgectl._kernel.authority import AuthorityStatus
 from edgectl._kernel.interlock import Reset
 
-ROWS = all_rows()
+ROWS = distinct_rows()
 FAR = (Reset.RESET_AUTO, Reset.RESET_OPERATOR, Reset.RESET_LOCAL, Reset.RESET_RESTART)
 
 

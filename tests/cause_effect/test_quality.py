@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from cause_rig import CLEAR, FLOATS, TRIPPED, Register, Rig, compiled
 from cause_states import bad_code, can_be_out_of_range, helpers, make, quiet, scans
-from cause_table import Row, all_rows
+from cause_table import Row, distinct_rows
 
 from edgectl._kernel.quality import Reason
 from edgectl.profiles.model import INT64_MAX
@@ -34,7 +34,7 @@ def kinds(register: Register) -> Iterator[str]:
 
 
 def cases() -> Iterator[Case]:
-    for row in all_rows():
+    for row in distinct_rows():
         made = compiled(row.site, (row.id,), monitors=False)
         for at, cause in enumerate(made.site.interlocks[0].causes):
             for kind in kinds(made.registers[cause.tag]):
@@ -145,7 +145,7 @@ def test_one_lost_reply_is_no_lost_value_until_its_limit_to_the_nanosecond(case:
 
 
 @pytest.mark.parametrize(
-    "row", [r for r in all_rows() if r.vote > 1 and r.on_bad == "trip"], ids=lambda r: r.id
+    "row", [r for r in distinct_rows() if r.vote > 1 and r.on_bad == "trip"], ids=lambda r: r.id
 )
 def test_a_vote_degrades_with_each_point_that_is_lost(row: Row) -> None:
     rig = quiet(row)

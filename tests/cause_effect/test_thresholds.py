@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from cause_rig import CLEAR, TRIPPED, Register, Rig, compiled
 from cause_states import edge, helpers, make, make_all, quiet, says, scans
-from cause_table import Cause, Row, all_rows
+from cause_table import Cause, Row, distinct_rows
 
 Case = tuple[Row, int, int]
 
@@ -20,7 +20,7 @@ def register_of(row: Row, cause: Cause) -> Register:
 
 def cases(which: str) -> Iterator[Case]:
     """Every code a step around a threshold that the register can show as a good value."""
-    for row in all_rows():
+    for row in distinct_rows():
         for at, cause in enumerate(row.causes):
             if cause.op == "bad" or (which == "off" and cause.op not in ("above", "below")):
                 continue
@@ -80,7 +80,7 @@ def test_a_cause_is_gone_on_its_reset_threshold_and_not_a_step_before(case: Case
     assert rig.state(row)["cause"] == says(row.causes[at], register.value(code), before=True)
 
 
-@pytest.mark.parametrize("row", all_rows(), ids=lambda row: f"{row.site}-{row.id}")
+@pytest.mark.parametrize("row", distinct_rows(), ids=lambda row: f"{row.site}-{row.id}")
 def test_a_row_trips_when_all_its_causes_are_true_and_on_no_vote_less(row: Row) -> None:
     rig = quiet(row)
     for at, cause in enumerate(row.causes):
