@@ -251,40 +251,66 @@ cdef double wanted_total_w(
 
 cdef double room_left_w(
     const Storage* storage, const Permit* permit, double charge_max_w, double discharge_max_w,
-    bint down) noexcept nogil:
-    """How far a request can still be moved down or up; one that ramps to zero takes no part."""
+    bint down, bint turn) noexcept nogil:
+    """How far a request can still be moved down or up; one that ramps to zero takes no part.
+
+    turn  beyond zero, too: what charges may discharge
+    """
     if permit.ramp_to_zero:
         return 0.0
+    if not turn:
+        return maximum(storage.request_w if down else -storage.request_w, 0.0)
     return storage.request_w + discharge_max_w if down else charge_max_w - storage.request_w
+
+
+cdef double spread_by(
+    Dispatch* dispatch, const Permit* permits, double need_w, const double* charge_max_w,
+    const double* discharge_max_w, bint down, bint turn) noexcept nogil:
+    """Move every request by its share of the room it has; returns what is still needed, W."""
+    cdef double room_w = 0.0
+    cdef double share_ratio, left_w
+    cdef int32_t at
+    for at in range(dispatch.row.storages):
+        room_w += room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
+                              discharge_max_w[at], down, turn)
+    if room_w <= 0.0:
+        return need_w
+    share_ratio = minimum(need_w / room_w, 1.0)
+    for at in range(dispatch.row.storages):
+        left_w = room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
+                             discharge_max_w[at], down, turn)
+        if left_w > 0.0:
+            dispatch.storages[at].request_w += -share_ratio * left_w if down \
+                else share_ratio * left_w
+            dispatch.storages[at].binding = BINDING_IMPORT_CAP if down else BINDING_EXPORT_MAX
+    return need_w - share_ratio * room_w
 
 
 cdef void spread(
     Dispatch* dispatch, const Permit* permits, double total_w, const double* charge_max_w,
     const double* discharge_max_w) noexcept nogil:
-    """Move the requests to their new sum, each by its share of the room it has left."""
+    """Move the requests to their new sum, each by its share of the room it has left.
+
+    No battery discharges for the cap while another still charges: energy would go
+    round in a circle, at a loss. First all charging is given up, then all discharge.
+    """
     cdef double sum_w = 0.0
-    cdef double room_w = 0.0
-    cdef double share_ratio, left_w
+    cdef double need_w
     cdef int32_t at
     cdef bint down
-    cdef Binding binding
 
     for at in range(dispatch.row.storages):
         sum_w += dispatch.storages[at].request_w
     down = total_w < sum_w
-    binding = BINDING_IMPORT_CAP if down else BINDING_EXPORT_MAX
-    for at in range(dispatch.row.storages):
-        room_w += room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
-                              discharge_max_w[at], down)
-    dispatch.shortage_w = maximum(sum_w - total_w - room_w, 0.0) if down else 0.0
-    if fabs(total_w - sum_w) < 1.0 or room_w <= 0.0:
+    need_w = fabs(total_w - sum_w)
+    dispatch.shortage_w = 0.0
+    if need_w < 1.0:
         return
-    share_ratio = minimum(fabs(total_w - sum_w) / room_w, 1.0)
-    for at in range(dispatch.row.storages):
-        left_w = room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
-                             discharge_max_w[at], down)
-        dispatch.storages[at].request_w += -share_ratio * left_w if down else share_ratio * left_w
-        dispatch.storages[at].binding = binding
+    need_w = spread_by(dispatch, permits, need_w, charge_max_w, discharge_max_w, down, False)
+    if need_w > 0.0:
+        need_w = spread_by(dispatch, permits, need_w, charge_max_w, discharge_max_w, down, True)
+    if down:
+        dispatch.shortage_w = maximum(need_w, 0.0)
 
 
 cdef void permit_storage(

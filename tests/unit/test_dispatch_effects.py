@@ -223,3 +223,20 @@ def test_the_rating_binds_the_cap_when_all_room_is_used() -> None:
     assert request_w == pytest.approx(-RATING_W)
     assert binding == Binding.BINDING_IMPORT_CAP
     assert site.bench.site["shortage_w"] == pytest.approx(3e6 - (CAP_W - GUARD_W) - RATING_W)
+
+
+def test_no_battery_discharges_for_the_cap_while_another_still_charges() -> None:
+    site = Site(batteries=2, grid_w=500e3)
+    site.want(200e3)
+    found = site.scan(grid_w=CAP_W - GUARD_W - 50e3)
+    assert [setpoint for _, setpoint, _ in found] == [pytest.approx(50e3), 0.0]
+    assert found[1][2] == Binding.BINDING_NONE, "nothing was asked of the other"
+    found = site.scan(grid_w=CAP_W - GUARD_W + 100e3)
+    assert [setpoint for _, setpoint, _ in found] == pytest.approx([-50e3, -50e3])
+
+
+def test_no_battery_charges_for_the_export_limit_while_another_still_discharges() -> None:
+    site = Site(batteries=2, grid_w=500e3)
+    site.want(-200e3)
+    found = site.scan(grid_w=50e3)
+    assert [setpoint for _, setpoint, _ in found] == [pytest.approx(-50e3), 0.0]
