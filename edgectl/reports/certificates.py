@@ -67,7 +67,7 @@ def _certificate(
         "emissions_factor_production_device": _pv_kg_per_mwh(books, site),
         "is_storage": storage,
         "storage_efficiency_factor": efficiency,
-        "certificate_bundle_status": "Active",
+        "certificate_bundle_status": None,
         "usable_for_disclosure": True,
         "conversion": False,
         "issuer": None,

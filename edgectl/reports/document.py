@@ -97,6 +97,10 @@ def make_document(asked: Asked) -> dict[str, Any]:
         "sci": sci(books, asked.declared, _overhead(balance), asked.tenant),
         "coverage": coverage(books, asked.tenant),
         "quality": quality(books),
+        "sources": list(books.names.sources) if books.names else [],
+        "batteries": list(books.names.storages) if books.names else [],
+        "step_s": books.step_s,
+        "series": _series(books, tenant),
         "methods": methods(books, asked.site, asked.declared, asked.declared_sha256),
         "hours": _hours(books, hours, _sinks(books, tenant)),
         "cbam": NO_CBAM,
@@ -283,6 +287,26 @@ def _hours(
                  "carbon_ug": hour.carbon_ug[source, sink]}
                 for (source, sink), mj in sorted(own.items())
             ],
+        })  # fmt: skip
+    return found
+
+
+def _series(books: Books, tenant: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Points of the plots; a tenant's are of their own loads."""
+    loads = {f"to {load}" for load in tenant["loads"]} if tenant else set()
+    found = []
+    for start, bucket in sorted(books.series.items()):
+        if tenant is None:
+            amounts = {
+                name.removeprefix("from "): mj for name, mj in bucket.items()
+                if name.startswith("from ")
+            }  # fmt: skip
+        else:
+            amounts = {name.removeprefix("to "): bucket[name] for name in sorted(loads)}
+        total, count = books.intensity.get(start, [0.0, 0.0])
+        found.append({
+            "utc": iso(start), "seconds": bucket["seconds"], "mj": amounts,
+            "g_per_kwh": total / count if count else None,
         })  # fmt: skip
     return found
 

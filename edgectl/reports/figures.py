@@ -172,11 +172,12 @@ def headlines(books: Books, site: Site | None, declared: Declared) -> list[Headl
     sources_mj, sinks_mj = by_name(energy, 0), by_name(energy, 1)
     sources_ug = by_name(carbon, 0)
     it = bounds.energy({n: mj for n, mj in sinks_mj.items() if kinds.get(n) == "it"})
-    boundary = bounds.energy(
-        {name: mj for name, mj in sources_mj.items()} | (
-            {"export": -balance.export_mj} if balance.export_mj else {}
-        )
-    )  # fmt: skip
+    # A battery inside the boundary counts with what it gave less what it took.
+    storages = books.names.storages if books.names else ()
+    net_mj = sources_mj | {
+        name: sources_mj.get(name, 0) - sinks_mj.get(name, 0) for name in storages
+    }
+    boundary = bounds.energy(net_mj | {"export": -balance.export_mj})
     facility = replace(boundary, value=float(balance.facility_mj))
     used = bounds.carbon(
         {name: (mj, sources_ug.get(name, 0)) for name, mj in sources_mj.items()}, balance.used_ug
