@@ -228,7 +228,7 @@ class _Reader:
             str(said.get("carbon_basis") or "not recorded"),
             int(said["period_ns"] or SECOND_NS // 10),
             tuple(said["sources"]), tuple(said["sinks"]), tuple(said["storages"]),
-            {name: kind for name, kind in said["loads"]}, tuple(said["tenants"]),
+            dict(said["loads"]), tuple(said["tenants"]),
         )  # fmt: skip
         self.books.runs.append(self.names)
         self.follows = False

@@ -33,9 +33,7 @@ def certificates(books: Books, site: Site | None) -> dict[str, Any]:
         if (mj := sum(mj for (source, _), mj in hour.energy_mj.items() if source == "pv"))
         >= MJ_PER_WH
     ]
-    storage = [
-        _storage(books, site, zone, name) for name in (names.storages if names else ())
-    ]
+    storage = [_storage(books, site, zone, name) for name in (names.storages if names else ())]
     return {
         "format": FORMAT,
         "shape": "EnergyTag granular certificates, configuration 3; to be issued by an issuer",

@@ -24,7 +24,7 @@ SAID = {
     mixture.GENERATOR: "Generator",
     mixture.FROM_GENERATOR: "Generator through battery",
     mixture.FROM_BEFORE: "Battery, stored before the ledger",
-    mixture.UNMETERED: "No meter saw where from",
+    mixture.UNMETERED: "Unmetered",
 }
 BATTERY = "#3f8f6b"
 

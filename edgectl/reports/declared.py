@@ -10,14 +10,14 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgectl.accounting.kpi import PueCategory
 from edgectl.accounting.scope2 import HOUR_NS, Instrument, Lot
 from edgectl.accounting.uncertainty import CT_LIMIT_RATIO, METER_LIMIT_RATIO
-from edgectl.errors import DataError, ReportError
+from edgectl.errors import ReportError
 
 MJ_PER_KWH = 3_600_000_000
 NS_PER_S = 1_000_000_000
@@ -235,11 +235,3 @@ def _refused(where: str, problem: str) -> ReportError:
         because="What is declared stands in the report beside what was measured.",
         remedy="Correct the file; docs/reports.md lists every key.",
     )
-
-
-def plain(value: Any) -> Any:
-    """Dates as text, for JSON."""
-    return value.isoformat() if isinstance(value, date) else value
-
-
-__all__ = ["DataError", "Declared", "load_declared", "lots_of", "plain"]

@@ -129,5 +129,3 @@ def _text(
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'font-weight="{weight}" fill="{INK}">{escape(words)}</text>'
     )
-
-

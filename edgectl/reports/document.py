@@ -6,7 +6,7 @@ which another tenant's figures cannot be worked out.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from edgectl.accounting.uncertainty import COVERAGE_K
 from edgectl.errors import ReportError
 from edgectl.ledger.verify import Result
 from edgectl.reports.books import Books, Way
-from edgectl.reports.declared import Declared
+from edgectl.reports.declared import MJ_PER_KWH, Declared
 from edgectl.reports.figures import (
-    MJ_PER_KWH,
     UG_PER_KG,
     Balance,
     Bounds,
@@ -60,7 +59,7 @@ class Asked:
     made_s: int
     version: str
     site: Site | None = None
-    declared: Declared = Declared()
+    declared: Declared = field(default_factory=Declared)
     declared_sha256: str | None = None
     lots: tuple[Lot, ...] = ()
     tenant: str | None = None
@@ -77,7 +76,7 @@ def make_document(asked: Asked) -> dict[str, Any]:
     hours = clean_hours(books, asked.declared, market)
     score = cfe(hours, asked.declared)
     figures = [*headlines(books, asked.site, asked.declared), ref(balance, renewable), score]
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "edgectl": asked.version,
         "made_utc": iso(asked.made_s),
@@ -128,8 +127,7 @@ def _tenant(asked: Asked) -> dict[str, Any] | None:
     if asked.tenant not in known:
         raise ReportError(
             where=f"report of {asked.books.site}",
-            problem=f"there is no tenant {asked.tenant!r}; there are: "
-            f"{', '.join(known) or 'none'}",
+            problem=f"there is no tenant {asked.tenant!r}; there are: {', '.join(known) or 'none'}",
             because="A tenant's report shows one tenant's loads, and nobody else's.",
             remedy="Use an id of the site file's [[tenant]].",
         )
@@ -261,9 +259,7 @@ def _tenant_figures(
     return [each.as_json() for each in (*own, *(one for one in site if one.name in ratios))]
 
 
-def _hours(
-    books: Books, clean: list[dict[str, Any]], sinks: list[str]
-) -> list[dict[str, Any]]:
+def _hours(books: Books, clean: list[dict[str, Any]], sinks: list[str]) -> list[dict[str, Any]]:
     """One row an hour: what the CSV has, and the plots."""
     wanted = set(sinks)
     scores = {each["utc"]: each for each in clean}

@@ -9,10 +9,10 @@ from edgectl.reports.colours import BATTERY, INK, of_source
 from edgectl.reports.words import energy
 
 WIDTH, HEIGHT, BAR = 720, 250, 12
-LEFT, RIGHT = 170, 550  # where the bands begin and end
+LEFT, RIGHT = 120, 560  # where the bands begin and end
 GAP, TOP = 10, 14
 LABEL_MIN = 26  # a node's room for its two lines of text
-SOURCE_SAID = {"grid": "Grid", "pv": "PV", "unmetered": "No meter saw"}
+SOURCE_SAID = {"grid": "Grid", "pv": "PV", "unmetered": "Unmetered"}
 USE_SAID = {"it": "IT equipment", "aux": "Cooling and house", "losses": "Losses",
             "export": "Export", "stored": "Into batteries"}  # fmt: skip
 
@@ -106,5 +106,3 @@ def _label(x: float, y: float, name: str, mj: int, anchor: str) -> list[str]:
         f'{escape(name)}</text><text x="{x}" y="{y + 12:.1f}" text-anchor="{anchor}" '
         f'fill="{INK}">{energy(mj)}</text>'
     ]
-
-

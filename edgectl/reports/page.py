@@ -18,6 +18,7 @@ FRONT = (
     "Energy of your equipment", "Carbon of your equipment", "Your share of cooling and losses",
     "PUE", "CUE", "CFE score",
 )  # fmt: skip
+SHARES = ("CFE score", "REF", "ERF")
 
 
 class _Words:
@@ -29,6 +30,13 @@ class _Words:
     mass = staticmethod(words.mass)
     percent = staticmethod(words.percent)
     duration = staticmethod(words.duration)
+
+    @staticmethod
+    def value(figure: dict[str, Any]) -> str:
+        """A figure's value; shares of a whole as per cent."""
+        if figure["name"] in SHARES:
+            return words.percent(figure["value"])
+        return words.number(figure["value"])
 
     @staticmethod
     def stamp_of(iso: str) -> str:
@@ -48,27 +56,33 @@ def html_of(document: dict[str, Any], pictures: dict[str, str], *, pdf: bool = F
     pictures   as pictures_of() made them
     pdf        with inks and running words for print
     """
-    jinja = need("jinja2", "report.html")
-    folder = files("edgectl.reports")
-    environment = jinja.Environment(
-        autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["co2"] = lambda unit: unit.replace("CO2e", "CO₂e").replace("m2", "m²")
-    template = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
     shown = {name: on(svg, PRINT if pdf else SCREEN) for name, svg in pictures.items()}
     present = [
         each for each in ORIGINS if any(row["origins_mj"].get(each) for row in document["origins"])
     ]
-    return str(template.render(
+    return rendered(
+        "report.html.j2",
         d=document | {"has_generator": bool({GENERATOR, FROM_GENERATOR} & set(present))},
-        w=_Words, css=jinja.utils.markupsafe.Markup((folder / "report.css").read_text()),
         pdf=pdf, title=TENANT_TITLE if document["tenant"] else TITLE,
         plots=_Optional(shown), flow=shown.get("flow"), front=FRONT, present=present, said=SAID,
         names=[each["name"] for each in document["figures"]],
         sum_mj=sum(each["energy_mj"] for each in document["paths"]),
         sum_ug=sum(each["carbon_ug"] for each in document["paths"]),
         step_s=document["step_s"],
-    ))  # fmt: skip
+    )  # fmt: skip
+
+
+def rendered(template: str, **said: Any) -> str:
+    """A page of this package's, with its style inside. Raises ReportError without Jinja."""
+    jinja = need("jinja2", template.removesuffix(".j2"))
+    folder = files("edgectl.reports")
+    environment = jinja.Environment(
+        autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["co2"] = lambda unit: unit.replace("CO2e", "CO₂e").replace("m2", "m²")
+    page = environment.from_string((folder / template).read_text(encoding="utf-8"))
+    css = jinja.utils.markupsafe.Markup((folder / "report.css").read_text(encoding="utf-8"))
+    return str(page.render(w=_Words, css=css, **said))
 
 
 class _Optional(dict[str, str]):

@@ -26,10 +26,7 @@ STYLE = {
 
 def plots_of(document: dict[str, Any]) -> dict[str, str]:
     """The pictures of a report by name; one that has nothing to show is left out."""
-    need("matplotlib", "plots")
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
+    with need("matplotlib", "plots").rc_context(STYLE):
         made = {
             "supply": _supply(document),
             "origins": _origins(document),
@@ -41,9 +38,9 @@ def plots_of(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _figure(height_in: float) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    figure = need("matplotlib.figure", "plots").Figure(
+        figsize=(WIDTH_IN, height_in), layout="constrained"
+    )
     return figure, figure.add_subplot()
 
 
@@ -67,11 +64,10 @@ def _times(utc: Sequence[str]) -> list[datetime]:
 
 
 def _time_axis(axes: Any) -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    locator = AutoDateLocator(tz=UTC, minticks=3, maxticks=8)
+    dates = need("matplotlib.dates", "plots")
+    locator = dates.AutoDateLocator(tz=UTC, minticks=3, maxticks=8)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC, show_offset=False))
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=UTC, show_offset=False))
     axes.set_xlabel("UTC")
 
 
@@ -94,7 +90,7 @@ def _supply(document: dict[str, Any]) -> str | None:
         [each["mj"].get(name, 0) / max(each["seconds"], 1) * MJ_PER_S_TO_MW for each in series]
         for name in names
     ]
-    labels = {"grid": "Grid", "pv": "PV", "unmetered": "No meter saw where from"}
+    labels = {"grid": "Grid", "pv": "PV", "unmetered": "Unmetered"}
     axes.stackplot(times, rows, labels=[labels.get(name, name) for name in names],
                    colors=_colours(document, names), linewidth=0,
                    step="post" if len(series) < 40 else None)  # fmt: skip

@@ -17,7 +17,7 @@ from edgectl.accounting.scope2 import (
 from edgectl.errors import DataError
 from edgectl.reports.books import HOUR_S, Books, Hour
 from edgectl.reports.declared import Declared
-from edgectl.reports.figures import MJ_PER_KWH, Balance, Headline, absent
+from edgectl.reports.figures import Balance, Headline, absent
 from edgectl.reports.mixture import FROM_PV, PV
 from edgectl.reports.words import iso
 from edgectl.site_model import Site
@@ -111,7 +111,7 @@ def scope2(balance: Balance, market: Market) -> dict[str, Any]:
 def marginal(balance: Balance, declared: Declared) -> dict[str, Any]:
     """What a decision moves; it is in no inventory and is added to nothing."""
     factors = declared.factors
-    said = {
+    said: dict[str, Any] = {
         "label": "consequential, for decisions only: no inventory, not scope 2, not to be added",
         "mg_per_kwh": None, "carbon_ug": None, "source": factors.marginal_source,
     }  # fmt: skip
@@ -259,6 +259,3 @@ def _loads_of(books: Books, tenant: str) -> set[str]:
     names = books.names
     tenants = names.tenants if names else ()
     return {load for each in tenants if each["id"] == tenant for load in each["loads"]}
-
-
-__all__ = ["MJ_PER_KWH", "Market", "bought_mj", "cfe", "clean_hours", "marginal", "match"]
