@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edgectl.cli.ledger_parts import open_ledger, seconds_of
+from edgectl.cli.ledger_parts import From, LedgerDirectory, SiteId, To, open_ledger, period_said
 from edgectl.errors import ReportError
 from edgectl.reports.books import period_of
 from edgectl.reports.parquet import export as export_parquet
@@ -30,17 +30,10 @@ example
 def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="New or empty folder.")],
     parquet: Annotated[bool, typer.Option("--parquet", help="As Parquet files.")] = False,
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", help="Its directory. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
-    ] = None,
-    site: Annotated[
-        str | None, typer.Option("--site", help="Site's id, where the directory has several.")
-    ] = None,
-    from_utc: Annotated[
-        str | None, typer.Option("--from", help="UTC: 2026-11-01, 2026-11-01T08:00.")
-    ] = None,
-    to_utc: Annotated[str | None, typer.Option("--to", help="UTC, not included.")] = None,
+    ledger: LedgerDirectory = None,
+    site: SiteId = None,
+    from_utc: From = None,
+    to_utc: To = None,
 ) -> None:
     """Write seconds, paths, tenants and signed heads as columns."""
     if not parquet:
@@ -48,11 +41,7 @@ def export(
     if output.exists() and any(output.iterdir()):
         raise _refused(f"{output} is not empty", "Name a new folder: two exports do not mix.")
     with open_ledger(ledger, site) as opened:
-        from_s, to_s = period_of(
-            opened,
-            None if from_utc is None else seconds_of(from_utc),
-            None if to_utc is None else seconds_of(to_utc),
-        )
+        from_s, to_s = period_of(opened, *period_said(from_utc, to_utc))
         written = export_parquet(opened, output, from_s, to_s)
     typer.echo(f"{output}: " + ", ".join(f"{rows} {name}" for name, rows in written.items()))
 

@@ -2,11 +2,24 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from edgectl.errors import ReportError, SiteFileError
 from edgectl.ledger import Ledger, data_dir
 from edgectl.ledger.verify import find_files, site_of
 from edgectl.site_model import Site, load_site
+
+LedgerDirectory = Annotated[
+    Path | None,
+    typer.Option("--ledger", help="Its directory. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
+]
+SiteId = Annotated[
+    str | None, typer.Option("--site", help="Site's id, or its file; the only one without.")
+]
+From = Annotated[str | None, typer.Option("--from", help="UTC: 2026-11-01, 2026-11-01T08:00.")]
+To = Annotated[str | None, typer.Option("--to", help="UTC, not included.")]
 
 
 def open_ledger(directory: Path | None, site: str | None) -> Ledger:
@@ -45,6 +58,14 @@ def optional_site(said: str | None, site_id: str) -> Site | None:
     except SiteFileError:
         return None
     return found if found.id == site_id else None
+
+
+def period_said(from_utc: str | None, to_utc: str | None) -> tuple[int | None, int | None]:
+    """What was asked for, in UTC seconds. Raises ReportError."""
+    return (
+        None if from_utc is None else seconds_of(from_utc),
+        None if to_utc is None else seconds_of(to_utc),
+    )
 
 
 def seconds_of(text: str) -> int:

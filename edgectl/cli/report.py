@@ -10,7 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from edgectl.cli.ledger_parts import open_ledger, optional_site, seconds_of
+from edgectl.cli.ledger_parts import (
+    From,
+    LedgerDirectory,
+    SiteId,
+    To,
+    open_ledger,
+    optional_site,
+    period_said,
+)
 from edgectl.cli.verify import read_heads
 from edgectl.errors import ReportError
 from edgectl.ledger import Ledger
@@ -63,17 +71,10 @@ class Sources:
 
 def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", help="Its directory. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
-    ] = None,
-    site: Annotated[
-        str | None, typer.Option("--site", help="Site's id, or its file; the only one without.")
-    ] = None,
-    from_utc: Annotated[
-        str | None, typer.Option("--from", help="UTC: 2026-11-01, 2026-11-01T08:00.")
-    ] = None,
-    to_utc: Annotated[str | None, typer.Option("--to", help="UTC, not included.")] = None,
+    ledger: LedgerDirectory = None,
+    site: SiteId = None,
+    from_utc: From = None,
+    to_utc: To = None,
     tenant: Annotated[
         str | None, typer.Option("--tenant", help="Of one tenant; nothing of the others.")
     ] = None,
@@ -105,11 +106,7 @@ def report(
         if not verdict.good and not unverified:
             _refuse(verdict)
         model = optional_site(site, opened.site)
-        from_s, to_s = period_of(
-            opened,
-            None if from_utc is None else seconds_of(from_utc),
-            None if to_utc is None else seconds_of(to_utc),
-        )
+        from_s, to_s = period_of(opened, *period_said(from_utc, to_utc))
         books = read_books(opened, from_s, to_s, _efficiencies(model))
         document = make_document(
             Asked(books, verdict, int(time.time()), version("edgectl"), model, said,

@@ -17,6 +17,7 @@ from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
 from edgectl.ledger.payload import FIGURES, SECOND_NS
 from edgectl.reports.mixture import Batteries
+from edgectl.reports.words import iso
 
 HOUR_S = 3_600
 MINUTE_S = 60
@@ -137,7 +138,7 @@ def period_of(ledger: Ledger, from_s: int | None, to_s: int | None) -> tuple[int
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise ReportError(
             where=f"report of {ledger.site}",
-            problem=f"the period begins at {from_s} s and ends at {to_s} s UTC",
+            problem=f"the period begins at {iso(from_s)} and ends at {iso(to_s)}",
             because="A period that ends before it begins holds nothing.",
             remedy="Give --from before --to; the end is not included.",
         )
@@ -153,7 +154,7 @@ def period_of(ledger: Ledger, from_s: int | None, to_s: int | None) -> tuple[int
     if found[0] >= found[1]:
         raise ReportError(
             where=f"report of {ledger.site}",
-            problem=f"the ledger covers {min(seconds)} to {max(seconds)} s UTC, not what is asked",
+            problem=f"the ledger covers {iso(min(seconds))} to {iso(max(seconds))} only",
             because="There is nothing to report on.",
             remedy="Ask for a time that the ledger covers; times are UTC.",
         )
@@ -181,12 +182,19 @@ def read_books(
     from_s, to_s   UTC, the last not included
     efficiency     of batteries, as Batteries has it
 
-    Raises LedgerError where it cannot be read.
+    Raises LedgerError where it cannot be read, ReportError where the period has no second.
     """
     reader = _Reader(Books(ledger.site, from_s, to_s, step_of(to_s - from_s)), efficiency)
     for row in ledger.rows():
         reader.take(row)
     reader.flush()
+    if not reader.books.seconds:
+        raise ReportError(
+            where=f"report of {ledger.site}",
+            problem=f"the ledger has no second from {iso(from_s)} to {iso(to_s)}",
+            because="There is nothing to report on.",
+            remedy="Ask for a time that the ledger covers; times are UTC, the end not included.",
+        )
     return reader.books
 
 
@@ -315,7 +323,7 @@ class _Reader:
             all_good[1] += part["good_samples"]
         point = row.utc_s // self.books.step_s * self.books.step_s
         bucket = self.books.series.setdefault(point, Counter())
-        bucket["seconds"] += 1
+        bucket["scans"] += row.public["scans"]
         for (source, sink), mj in energy.items():
             bucket[f"from {source}"] += mj
             bucket[f"to {sink}"] += mj

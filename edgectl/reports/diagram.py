@@ -40,8 +40,9 @@ def diagram_of(site: Site) -> str:
         Feeder(each.id, each.kind, each.power.partition(".")[0], each.kind.upper(), INK)
         for each in site.loads
     ]
-    columns = max(min(len(below), PER_ROW), min(len(above) + 1, PER_ROW), 3)
-    rows = [below[at : at + PER_ROW] for at in range(0, len(below), PER_ROW)] or [[]]
+    per_row = -(-len(below) // max(1, -(-len(below) // PER_ROW)))  # rows alike in length
+    columns = max(per_row, min(len(above) + 1, PER_ROW), 3)
+    rows = [below[at : at + per_row] for at in range(0, len(below), per_row)]
     width = 2 * MARGIN + COLUMN * columns
     height = BUS_Y + ROW_HEIGHT * len(rows) - 30
     grid = Feeder("Grid", site.zone, site.grid.power.partition(".")[0],

@@ -89,7 +89,7 @@ def make_document(asked: Asked) -> dict[str, Any]:
             "last_record": books.last_seq,
         },
         "ledger": _ledger(asked.verdict),
-        "check": _check(books),
+        "check": _check(books, tenant),
         "figures": [each.as_json() for each in figures],
         "paths": _paths(books, _sinks(books, tenant)),
         "origins": _origins(books, _sinks(books, tenant), tenant),
@@ -160,14 +160,14 @@ def _ledger(verdict: Result) -> dict[str, Any]:
     return said
 
 
-def _check(books: Books) -> dict[str, Any]:
+def _check(books: Books, tenant: Mapping[str, Any] | None) -> dict[str, Any]:
     """Parts against totals, each way; all differences are 0 or the report says by how much."""
     energy, carbon, origins = books.energy(), books.carbon(), books.origins()
     per_sink = by_name(energy, 1)
     per_origin: Counter[str] = Counter()
     for (sink, _), mj in origins.items():
         per_origin[sink] += mj
-    return {
+    said = {
         "ledger_mj": books.control_mj, "ledger_ug": books.control_ug,
         "paths_mj": sum(energy.values()), "paths_ug": sum(carbon.values()),
         "difference_mj": sum(energy.values()) - books.control_mj,
@@ -179,6 +179,9 @@ def _check(books: Books) -> dict[str, Any]:
         "balance_error_mj": books.count("balance_error_mj"),
         "balance_error_ug": books.count("balance_error_ug"),
     }  # fmt: skip
+    if tenant is not None:  # the site's sums less one's own would be the others'
+        said = {name: said[name] for name in said if "ledger" not in name and "paths" not in name}
+    return said
 
 
 def _sinks(books: Books, tenant: Mapping[str, Any] | None) -> list[str]:
@@ -290,6 +293,7 @@ def _hours(books: Books, clean: list[dict[str, Any]], sinks: list[str]) -> list[
 def _series(books: Books, tenant: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Points of the plots; a tenant's are of their own loads."""
     loads = {f"to {load}" for load in tenant["loads"]} if tenant else set()
+    period_ns = books.names.period_ns if books.names else 0
     found = []
     for start, bucket in sorted(books.series.items()):
         if tenant is None:
@@ -301,7 +305,7 @@ def _series(books: Books, tenant: Mapping[str, Any] | None) -> list[dict[str, An
             amounts = {name.removeprefix("to "): bucket[name] for name in sorted(loads)}
         total, count = books.intensity.get(start, [0.0, 0.0])
         found.append({
-            "utc": iso(start), "seconds": bucket["seconds"], "mj": amounts,
+            "utc": iso(start), "covered_s": bucket["scans"] * period_ns / 1e9, "mj": amounts,
             "g_per_kwh": total / count if count else None,
         })  # fmt: skip
     return found

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -93,7 +93,7 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
              for each in document["figures"]]),
         "gaps.csv": _csv(
             [{"utc": each["utc"], "record": each["seq"], "scans": each["scans"]}
-             for each in document["quality"]["gaps"]]),
+             for each in document["quality"]["gaps"]], ("utc", "record", "scans")),
         "materiality.json": _json(weighed),
         "sample.json": _json(found),
     }  # fmt: skip
@@ -129,10 +129,11 @@ def _json(content: Any) -> bytes:
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _csv(rows: list[dict[str, Any]]) -> bytes:
+def _csv(rows: list[dict[str, Any]], columns: Sequence[str] = ()) -> bytes:
+    """Rows; columns that stand there even if there are none."""
     out = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(out, list(rows[0]))
+    if rows or columns:
+        writer = csv.DictWriter(out, list(rows[0] if rows else columns))
         writer.writeheader()
         writer.writerows(rows)
     return out.getvalue().encode()

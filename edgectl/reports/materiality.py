@@ -10,6 +10,8 @@ from edgectl.reports.declared import Declared
 from edgectl.reports.figures import Balance, Bounds, by_name
 from edgectl.site_model import Site
 
+FACTOR = "The grid factor itself, at k = 2"
+
 
 def materiality(
     books: Books, site: Site | None, declared: Declared, balance: Balance, missing_ratio: float
@@ -30,14 +32,14 @@ def materiality(
         ("Readings substituted or missing", total_t * Fraction(missing_ratio)),
         ("Seconds on the zone's default factor",
          total_t * Fraction(default_scans, scans) if scans else Fraction(0)),
-        ("The grid factor itself, at k = 2", total_t * Fraction(COVERAGE_K * factor_u)),
+        (FACTOR, total_t * Fraction(COVERAGE_K * factor_u)),
     ]  # fmt: skip
     return {
         "total_t": float(total_t),
         "threshold_ratio": float(MATERIALITY),
         "rows": [
             {"what": what, "t": float(amount), "ratio": float(amount / total_t) if total_t else 0.0,
-             "material": material(amount, total_t)}
+             "material": None if what == FACTOR else material(amount, total_t)}
             for what, amount in rows
         ],
         "note": "Implementing Regulation (EU) 2025/2546 Art. 5. The factor is a choice that is "

@@ -67,18 +67,25 @@ def _time_axis(axes: Any) -> None:
     dates = need("matplotlib.dates", "plots")
     locator = dates.AutoDateLocator(tz=UTC, minticks=3, maxticks=8)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=UTC, show_offset=False))
+    low, high = axes.get_xlim()
+    if high - low < 1 / 24:
+        formatter = dates.DateFormatter("%H:%M:%S", tz=UTC)
+    else:
+        formatter = dates.ConciseDateFormatter(locator, tz=UTC, show_offset=False)
+    axes.xaxis.set_major_formatter(formatter)
     axes.set_xlabel("UTC")
 
 
-def _legend(axes: Any, columns: int, low: float = 1.0) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, low), ncols=columns, borderaxespad=0,
+def _legend(axes: Any) -> None:
+    entries = len(axes.get_legend_handles_labels()[0])
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=entries if entries <= 5 else 4, borderaxespad=0,
                 handlelength=1.1, handleheight=1.0, columnspacing=1.6)  # fmt: skip
 
 
 def _supply(document: dict[str, Any]) -> str | None:
     """Power by source over time."""
     series = document["series"]
+    series = [each for each in series if each["covered_s"]]
     if len(series) < 2:
         return None
     found = {name for each in series for name, mj in each["mj"].items() if mj}
@@ -87,7 +94,7 @@ def _supply(document: dict[str, Any]) -> str | None:
     figure, axes = _figure(2.5)
     times = _times([each["utc"] for each in series])
     rows = [
-        [each["mj"].get(name, 0) / max(each["seconds"], 1) * MJ_PER_S_TO_MW for each in series]
+        [each["mj"].get(name, 0) / each["covered_s"] * MJ_PER_S_TO_MW for each in series]
         for name in names
     ]
     labels = {"grid": "Grid", "pv": "PV", "unmetered": "Unmetered"}
@@ -98,7 +105,7 @@ def _supply(document: dict[str, Any]) -> str | None:
     axes.set_ylim(bottom=0)
     axes.margins(x=0)
     _time_axis(axes)
-    _legend(axes, 4)
+    _legend(axes)
     return _svg(figure, "Supply: power by source over time")
 
 
@@ -116,7 +123,7 @@ def _origins(document: dict[str, Any]) -> str | None:
     if not rows:
         return None
     present = [name for name in ORIGINS if any(row["origins_mj"].get(name) for row in rows)]
-    figure, axes = _figure(0.75 + 0.30 * len(rows) + 0.2 * (len(present) > 3))
+    figure, axes = _figure(0.75 + 0.25 * len(rows) + 0.2 * (len(present) > 5))
     left = [0.0] * len(rows)
     places = list(range(len(rows)))[::-1]
     for name in present:
@@ -132,7 +139,7 @@ def _origins(document: dict[str, Any]) -> str | None:
     axes.grid(visible=False)
     axes.set_xlabel("% of the bus's energy")
     axes.spines["left"].set_visible(False)
-    _legend(axes, 3)
+    _legend(axes)
     return _svg(figure, "Origin of each IT bus in per cent")
 
 
