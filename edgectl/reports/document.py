@@ -95,7 +95,7 @@ def make_document(asked: Asked) -> dict[str, Any]:
         "origins": _origins(books, _sinks(books, tenant), tenant),
         "sci": sci(books, asked.declared, _overhead(balance), asked.tenant),
         "coverage": coverage(books, asked.tenant),
-        "quality": quality(books),
+        "quality": quality(books, asked.tenant),
         "sources": list(books.names.sources) if books.names else [],
         "batteries": list(books.names.storages) if books.names else [],
         "step_s": books.step_s,

@@ -37,6 +37,7 @@ INDICATORS = (
     ("TR_OUT", "Outgoing data traffic (T_OUT of the regulation)", "EB", "data traffic"),
 )
 MEASURED, DECLARED, ABSENT = "measured", "declared", "not declared"
+MATCHED = "measured, and declared contracts"
 
 
 def indicators(
@@ -59,7 +60,8 @@ def indicators(
         value, origin = None, ABSENT
         amount = measured.get(key)
         if amount is not None:
-            value, origin = amount / MJ_PER_KWH, MEASURED
+            matched = key.startswith("E_RES") and key != "E_RES-OS" and bool(declared.contract)
+            value, origin = amount / MJ_PER_KWH, MATCHED if matched else MEASURED
         elif key in said:
             value, origin = said[key], DECLARED
         found.append({

@@ -18,6 +18,10 @@ FRONT = (
     "Energy of your equipment", "Carbon of your equipment", "Your share of cooling and losses",
     "PUE", "CUE", "CFE score",
 )  # fmt: skip
+LARGER = {
+    "kWh": ((10**6, "GWh"), (10**3, "MWh")),
+    "kg CO2e": ((10**6, "kt CO2e"), (10**3, "t CO2e")),
+}
 SHARES = ("CFE score", "REF", "ERF")
 
 
@@ -32,11 +36,21 @@ class _Words:
     duration = staticmethod(words.duration)
 
     @staticmethod
-    def value(figure: dict[str, Any]) -> str:
-        """A figure's value; shares of a whole as per cent."""
+    def shown(figure: dict[str, Any]) -> dict[str, str]:
+        """Value, ends and unit; shares of a whole as per cent, sums in a unit that fits."""
+        value, unit = figure["value"], figure["unit"]
+        if value is None:
+            return {"value": "\u2013", "unit": "", "low": "", "high": ""}
         if figure["name"] in SHARES:
-            return words.percent(figure["value"])
-        return words.number(figure["value"])
+            return {"value": words.percent(value), "unit": "", "low": "", "high": ""}
+        scale, unit = next(
+            ((size, text) for size, text in LARGER.get(unit, ()) if value >= size), (1, unit)
+        )
+        ends = {
+            name: words.number(figure[name] / scale)
+            for name in ("value", "low", "high") if figure[name] is not None
+        }  # fmt: skip
+        return {"low": "", "high": ""} | ends | {"unit": "" if unit == "1" else unit}
 
     @staticmethod
     def stamp_of(iso: str) -> str:

@@ -78,8 +78,10 @@ def _time_axis(axes: Any) -> None:
 
 def _legend(axes: Any) -> None:
     entries = len(axes.get_legend_handles_labels()[0])
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=entries if entries <= 5 else 4, borderaxespad=0,
-                handlelength=1.1, handleheight=1.0, columnspacing=1.6)  # fmt: skip
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=entries if entries <= 4 else 3,
+        borderaxespad=0, handlelength=1.1, handleheight=1.0, columnspacing=1.6,
+    )  # fmt: skip
 
 
 def _supply(document: dict[str, Any]) -> str | None:
@@ -123,7 +125,7 @@ def _origins(document: dict[str, Any]) -> str | None:
     if not rows:
         return None
     present = [name for name in ORIGINS if any(row["origins_mj"].get(name) for row in rows)]
-    figure, axes = _figure(0.75 + 0.25 * len(rows) + 0.2 * (len(present) > 5))
+    figure, axes = _figure(0.75 + 0.25 * len(rows) + 0.2 * (len(present) > 4))
     left = [0.0] * len(rows)
     places = list(range(len(rows)))[::-1]
     for name in present:

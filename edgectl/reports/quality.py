@@ -50,8 +50,11 @@ def coverage(books: Books, tenant: str | None = None) -> dict[str, Any]:
     }
 
 
-def quality(books: Books) -> dict[str, Any]:
-    """Clock, factors, gaps, corrections, as the ledger's own records say."""
+def quality(books: Books, tenant: str | None = None) -> dict[str, Any]:
+    """Clock, factors, gaps, corrections, as the ledger's own records say.
+
+    tenant   is told of that tenant's corrections alone
+    """
     clocks: dict[str, int] = {}
     for hour in books.hours.values():
         for state, seconds in hour.clocks.items():
@@ -63,7 +66,9 @@ def quality(books: Books) -> dict[str, Any]:
         "clock_seconds": clocks,
         "clock_records": [_told(each) for each in books.clocks],
         "gaps": [_told(each) for each in books.gaps],
-        "corrections": [_told(each) for each in books.corrections],
+        "corrections": [
+            _told(each) for each in books.corrections if tenant in (None, each["tenant"])
+        ],
         "restarts": max(0, len(books.runs) - 1),
         "used_min_mg_per_kwh": min((each for each in lows if each is not None), default=None),
         "used_max_mg_per_kwh": max((each for each in highs if each is not None), default=None),
