@@ -66,9 +66,9 @@ class Stock:
     begin_ug: int | None = None
     end_mj: int = 0
     end_ug: int = 0
-    change_mj: int = 0  # between seconds that follow one another
+    change_mj: int = 0  # within the period's seconds
     change_ug: int = 0
-    charged_mj: int = 0  # in those seconds
+    charged_mj: int = 0
     charged_ug: int = 0
     given_mj: int = 0
     given_ug: int = 0
@@ -338,17 +338,24 @@ class _Reader:
         for name, (stock_mj, stock_ug) in stocks.items():
             stock = self.books.stocks.setdefault(name, Stock())
             stock.end_mj, stock.end_ug = stock_mj, stock_ug
-            if name not in self.stocks or not self.follows:
-                continue
-            before_mj, before_ug = self.stocks[name]
+            came_mj = sum(mj for (_, sink), mj in energy.items() if sink == name)
+            came_ug = sum(ug for (_, sink), ug in carbon.items() if sink == name)
+            left_mj = sum(mj for (source, _), mj in energy.items() if source == name)
+            left_ug = sum(ug for (source, _), ug in carbon.items() if source == name)
+            if name in self.stocks and self.follows:
+                before_mj, before_ug = self.stocks[name]
+            else:  # the first second of a run: from what it held after it
+                eta_charge, eta_discharge = self.batteries.efficiency.get(name, (1.0, 1.0))
+                before_mj = stock_mj - int(came_mj * eta_charge) + int(left_mj / eta_discharge)
+                before_ug = stock_ug - came_ug + left_ug
             if stock.begin_mj is None:
-                stock.begin_mj, stock.begin_ug = before_mj, before_ug
+                stock.begin_mj, stock.begin_ug = max(0, before_mj), max(0, before_ug)
             stock.change_mj += stock_mj - before_mj
             stock.change_ug += stock_ug - before_ug
-            stock.charged_mj += sum(mj for (_, sink), mj in energy.items() if sink == name)
-            stock.charged_ug += sum(ug for (_, sink), ug in carbon.items() if sink == name)
-            stock.given_mj += sum(mj for (source, _), mj in energy.items() if source == name)
-            stock.given_ug += sum(ug for (source, _), ug in carbon.items() if source == name)
+            stock.charged_mj += came_mj
+            stock.charged_ug += came_ug
+            stock.given_mj += left_mj
+            stock.given_ug += left_ug
 
     def flush(self) -> None:
         """Tell the minute's energy by origin."""

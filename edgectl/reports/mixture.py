@@ -56,7 +56,7 @@ class Batteries:
 
     def __init__(self, efficiency: Mapping[str, tuple[float, float]]) -> None:
         """efficiency   by battery: of charging and discharging; 1 for those not named"""
-        self._efficiency = efficiency
+        self.efficiency = efficiency
         self._mixtures: dict[str, Mixture] = {}
 
     def minute(self, flows: Flows, names: tuple[str, ...], stocks_mj: Mapping[str, int]) -> Origins:
@@ -74,7 +74,7 @@ class Batteries:
             for origin, part_mj in self._split(source, mj, shares).items():
                 found[sink, origin] = found.get((sink, origin), 0) + part_mj
         for each in names:
-            eta_charge, eta_discharge = self._efficiency.get(each, (1.0, 1.0))
+            eta_charge, eta_discharge = self.efficiency.get(each, (1.0, 1.0))
             given_mj = sum(mj for (source, _), mj in flows.items() if source == each)
             self._mixtures[each].draw(int(given_mj / eta_discharge))
             for origin in ORIGINS:
@@ -90,7 +90,7 @@ class Batteries:
         if name in self._mixtures:
             return
         mixture = self._mixtures[name] = Mixture()
-        eta_charge, eta_discharge = self._efficiency.get(name, (1.0, 1.0))
+        eta_charge, eta_discharge = self.efficiency.get(name, (1.0, 1.0))
         given_mj = sum(mj for (source, _), mj in flows.items() if source == name)
         taken_mj = sum(mj for (_, sink), mj in flows.items() if sink == name)
         before_mj = (stock_mj or 0) + int(given_mj / eta_discharge) - int(taken_mj * eta_charge)

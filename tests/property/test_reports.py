@@ -38,7 +38,7 @@ def test_parts_are_the_ledgers_sums(
             utc_s += step_s
             rig.second(utc_s, flowed, stocks)
         rig.write()
-        efficiencies = {name: (efficiency, efficiency) for name in ("B1", "B2")}
+        efficiencies = dict.fromkeys(("B1", "B2"), (efficiency, efficiency))
         with Ledger("rig", rig.where, read_only=True) as ledger:
             totals = ledger.totals()
             from_s, to_s = period_of(ledger, None, None)

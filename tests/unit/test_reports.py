@@ -30,10 +30,8 @@ NOON_S = START_S + 12 * 3_600
 MADE_S = START_S + 10**6
 
 
-def books_of(where: Path, site: str = "rig", span: tuple[int | None, int | None] = (None, None)) -> (
-    Books
-):  # fmt: skip
-    with Ledger(site, where, read_only=True) as ledger:
+def books_of(where: Path, span: tuple[int | None, int | None] = (None, None)) -> Books:
+    with Ledger("rig", where, read_only=True) as ledger:
         return read_books(ledger, *period_of(ledger, *span), {"BESS-01": (0.95, 0.95)})
 
 
@@ -220,10 +218,11 @@ def test_contracts_come_from_a_file_too(sunny: Path, tmp_path: Path) -> None:
     said = Declared.model_validate({"contract": [CONTRACT | {"file": "w.csv"}]})
     (lot,) = lots_of(said, tmp_path)
     assert (lot.instrument, lot.energy_mj) == (Instrument.PPA, 9_000_000_000)
+    delivered = {"deliveries": [("2026-01-01T11:00:00Z", 1)]}
+    twice = Declared.model_validate(
+        {"contract": [CONTRACT | delivered, CONTRACT | delivered | {"id": "V"}]}
+    )
     with pytest.raises(DataError, match="claims generator"):
-        twice = Declared.model_validate({"contract": [
-            CONTRACT | {"deliveries": [("2026-01-01T11:00:00Z", 1)]},
-            CONTRACT | {"id": "V", "deliveries": [("2026-01-01T11:00:00Z", 1)]}]})  # fmt: skip
         document_of(sunny, twice)
 
 
@@ -318,8 +317,8 @@ def test_certificates_are_whole_and_storage_takes_its_share(sunny: Path) -> None
 def test_a_discharge_is_allocated_to_what_charged_it(tmp_path: Path) -> None:
     rig = BookRig(tmp_path)
     rig.second(NOON_S, {("pv", "BESS-01"): (3 * MW_MJ, 0), ("grid", "BESS-01"): (MW_MJ, 9)},
-               [(4 * MW_MJ, 9)])  # fmt: skip
-    rig.second(NOON_S + 3_600, {("BESS-01", "IT-A"): (2 * MW_MJ, 4)}, [(2 * MW_MJ, 5)])
+               [(4 * MW_MJ * 95 // 100, 9)])  # fmt: skip
+    rig.second(NOON_S + 3_600, {("BESS-01", "IT-A"): (2 * MW_MJ, 4)}, [(MW_MJ, 5)])
     (battery,) = certificates(books_of(rig.write()), None)["storage"]
     parts = battery["allocated"]
     assert sum(each["sdr_proportion"] for each in parts) == pytest.approx(1)
