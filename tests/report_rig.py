@@ -39,13 +39,18 @@ class BookRig:
     ) -> None:  # fmt: skip
         self.where, self.site, self.tenants, self.batteries = where, site, tenants, batteries
         self.sources = ["grid", "pv", "unmetered", *batteries]
+        self.loads = dict(LOADS)
         self.sinks = [*LOADS, *batteries, "export", "losses"]
         self.owners = {load: at for at, each in enumerate(tenants, 1) for load in each["loads"]}
         self.seq, self.rows = 0, list[tuple[Row, Cursor | None]]()
         where.mkdir(parents=True, exist_ok=True)
         self.key = where / f"{site}.key"
         self.signer = generate(self.key)
-        self._row(Kind.START, START_S, start_said(self._directory(), START_S))
+        self.start()
+
+    def start(self, kind: Kind = Kind.START) -> None:
+        """Begin a run, or name it again."""
+        self._row(kind, START_S, start_said(self._directory(), START_S))
 
     def _directory(self) -> dict[str, Any]:
         return {
@@ -53,7 +58,7 @@ class BookRig:
             "carbon_basis": "direct, location average", "period_ns": 10**9 // SCANS,
             "sources": self.sources, "sinks": self.sinks, "points": [], "interlocks": [],
             "storages": [{"id": each} for each in self.batteries], "import_cap_w": 1e7,
-            "loads": [{"id": name, "kind": kind, "power": ""} for name, kind in LOADS.items()],
+            "loads": [{"id": name, "kind": kind, "power": ""} for name, kind in self.loads.items()],
             "tenants": [dict(each) for each in self.tenants],
         }  # fmt: skip
 

@@ -7,7 +7,7 @@ hour, and as bare rows of integers. The report prints the difference, which is 0
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgpack
@@ -205,6 +205,7 @@ class _Reader:
         self.books = books
         self.batteries = Batteries(efficiency)
         self.names: Names | None = None
+        self.joined: Names | None = None  # the last run that is in books.names
         self.minute: int | None = None
         self.flows: Counter[Way] = Counter()  # of the minute, all of it
         self.inside: Counter[Way] = Counter()  # of the minute, within the period
@@ -221,7 +222,7 @@ class _Reader:
         if row.kind is Kind.SECOND:
             self._second(row, inside=inside)
             return
-        if row.kind is Kind.START:
+        if row.kind is Kind.START or (row.kind is Kind.NAMES and self.names is None):
             self.flush()
             self._start(row)
         elif row.kind is Kind.GAP:
@@ -289,7 +290,9 @@ class _Reader:
         self.flows.update(energy)
         stocks = dict(zip(names.storages, _pairs(parts[0]["stocks"]), strict=True))
         if inside:
-            self.books.names = names
+            if self.joined is not names:
+                self.books.names = _joined(self.books.names, names)
+                self.joined = names
             self.inside.update(energy)
             self._book(row, parts, energy, carbon)
             self._move(energy, carbon, stocks)
@@ -372,6 +375,23 @@ class _Reader:
             hour = self.books.hours[self.minute * MINUTE_S // HOUR_S * HOUR_S]
             hour.origins_mj.update(origins)
         self.flows, self.inside = Counter(), Counter()
+
+
+def _joined(before: Names | None, names: Names) -> Names:
+    """Names of several runs: what only an earlier one had is still in the period."""
+    if before is None:
+        return names
+    return replace(
+        names,
+        sources=_union(before.sources, names.sources),
+        sinks=_union(before.sinks, names.sinks),
+        storages=_union(before.storages, names.storages),
+        kinds={**before.kinds, **names.kinds},
+    )
+
+
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
 
 
 def _pairs(stocks: bytes) -> list[tuple[int, int]]:

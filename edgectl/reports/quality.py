@@ -36,7 +36,10 @@ def coverage(books: Books, tenant: str | None = None) -> dict[str, Any]:
     dark = dark_s * SECOND_NS // period_ns
     missing = max(books.count("missing") + books.count("gap_scans"), dark)
     graded["missing"] = int(missing * meters)
-    graded["recovered"] = sum(1 for each in books.corrections if "register" in each["reason"])
+    graded["recovered"] = sum(
+        int(each["figures"].get("recovered", 0)) for each in books.corrections
+        if tenant in (None, each["tenant"])
+    )  # fmt: skip
     whole = sum(graded.values()) or 1
     bad = Fraction(graded["substituted"] + graded["missing"], whole)
     return {

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import openpyxl
 import pytest
@@ -14,17 +15,20 @@ from report_rig import MW_MJ, SCANS, START_S, BookRig, day
 
 from edgectl.accounting.scope2 import Instrument
 from edgectl.errors import DataError
-from edgectl.ledger import Ledger
+from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.verify import verify
 from edgectl.reports import words
 from edgectl.reports.books import Books, period_of, read_books
 from edgectl.reports.certificates import certificates
 from edgectl.reports.declared import Declared, lots_of
+from edgectl.reports.diagram import diagram_of
 from edgectl.reports.document import NO_CBAM, Asked, make_document
+from edgectl.reports.evidence import meters_of
 from edgectl.reports.figures import balance_of
 from edgectl.reports.flow import flow_of
 from edgectl.reports.page import html_of, pictures_of, write_pdf
 from edgectl.reports.tables import write_csv, write_xlsx
+from edgectl.site_model import load_site
 
 NOON_S = START_S + 12 * 3_600
 MADE_S = START_S + 10**6
@@ -346,3 +350,49 @@ def test_every_page_says_what_is_no_cbam_good(sunny: Path) -> None:
     assert NO_CBAM in page
     assert "CBAM compliant" not in page
     assert balance_of(books_of(sunny)).facility_mj == document["balance"]["facility_mj"]
+
+
+def test_a_load_that_was_taken_out_still_counts(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path, tenants=())
+    rig.second(NOON_S, {("grid", "IT-A"): (500, 1), ("grid", "IT-B"): (500, 1)})
+    del rig.loads["IT-B"]
+    rig.sinks.remove("IT-B")
+    rig.start()
+    rig.second(NOON_S + 1, {("grid", "IT-A"): (500, 1)})
+    document = document_of(rig.write())
+    assert document["balance"]["it_mj"] == 1500
+    assert document["quality"]["restarts"] == 1
+    assert {row["sink"]: row["kind"] for row in document["origins"]}["IT-B"] == "it"
+
+
+def test_a_month_that_begins_with_names_alone_can_be_read(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    rig.rows.clear()
+    rig.start(Kind.NAMES)
+    rig.second(NOON_S, {("grid", "IT-A"): (500, 1)})
+    assert books_of(rig.write()).energy() == {("grid", "IT-A"): 500}
+
+
+def test_corrections_are_told_to_whom_they_concern(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    rig.second(NOON_S, {("grid", "IT-A"): (500, 1)})
+    rig.correction(NOON_S + 1, 1, 2, {"energy_mj": 777, "recovered": 3})
+    rig.second(NOON_S + 2, {("grid", "IT-A"): (500, 1)})
+    where = rig.write()
+    whole = document_of(where)
+    assert whole["quality"]["corrections"][0]["tenant"] == "bolt"
+    assert whole["coverage"]["readings"]["recovered"] == 3
+    assert document_of(where, tenant="acme")["quality"]["corrections"] == []
+    assert "meter exchanged" in html_of(whole, {})
+
+
+@pytest.mark.parametrize("name", ["demo", "texas-100mw"])
+def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
+    site = load_site(name)
+    drawn = ElementTree.fromstring(diagram_of(site))
+    words_drawn = {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    for each in (*site.loads, *site.pvs, *site.batteries):
+        assert {each.id, each.power.partition(".")[0]} <= words_drawn
+    listed = {row["device"]: row for row in meters_of(site, Declared())}
+    assert set(listed) <= words_drawn
+    assert listed["GRID-01"]["accuracy_class"] == "not declared"
