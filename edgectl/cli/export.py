@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from edgectl.cli.ledger_parts import From, LedgerDirectory, SiteId, To, open_ledger, period_said
+from edgectl.cli.ledger_parts import (
+    From,
+    LedgerDirectory,
+    SiteId,
+    To,
+    open_ledger,
+    period_said,
+    writable,
+)
 from edgectl.errors import ReportError
 from edgectl.reports.books import period_of
 from edgectl.reports.parquet import export as export_parquet
@@ -42,7 +50,8 @@ def export(
         raise _refused(f"{output} is not empty", "Name a new folder: two exports do not mix.")
     with open_ledger(ledger, site) as opened:
         from_s, to_s = period_of(opened, *period_said(from_utc, to_utc))
-        written = export_parquet(opened, output, from_s, to_s)
+        with writable(output):
+            written = export_parquet(opened, output, from_s, to_s)
     typer.echo(f"{output}: " + ", ".join(f"{rows} {name}" for name, rows in written.items()))
 
 

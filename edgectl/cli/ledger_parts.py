@@ -1,5 +1,7 @@
 """What verbs that read a ledger have in common: which one, which time, which site file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +68,21 @@ def period_said(from_utc: str | None, to_utc: str | None) -> tuple[int | None, i
         None if from_utc is None else seconds_of(from_utc),
         None if to_utc is None else seconds_of(to_utc),
     )
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Make the folder; what the system refuses there is said as an error of ours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ReportError(
+            where=str(folder),
+            problem=f"it cannot be written: {error.strerror or error}",
+            because="What was written so far may be incomplete.",
+            remedy="Free space, or name another folder with -o.",
+        ) from error
 
 
 def seconds_of(text: str) -> int:

@@ -18,6 +18,7 @@ from edgectl.cli.ledger_parts import (
     open_ledger,
     optional_site,
     period_said,
+    writable,
 )
 from edgectl.cli.verify import read_heads
 from edgectl.errors import ReportError
@@ -48,6 +49,7 @@ exit status
   1  the ledger does not verify, and --unverified was not given
   2  refused: no such tenant or time, a file declared wrongly, or a package is missing
   6  the ledger cannot be read
+  9  a contract that can claim nothing, or claims what another one does
 
 \b
 examples
@@ -113,9 +115,10 @@ def report(
                   declared_sha256, tuple(lots_of(said, declared.parent if declared else None)),
                   tenant)
         )  # fmt: skip
-        output.mkdir(parents=True, exist_ok=True)
         sources = Sources(opened, books, model, said, document, seed, cbam_xsd)
-        for path in write_forms(sources, forms, output):
+        with writable(output):
+            written = write_forms(sources, forms, output)
+        for path in written:
             typer.echo(f"{path}: {path.stat().st_size} bytes")
     check = document["check"]
     typer.echo(

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from edgectl.accounting.scope2 import Lot
@@ -63,7 +62,6 @@ class Asked:
     declared_sha256: str | None = None
     lots: tuple[Lot, ...] = ()
     tenant: str | None = None
-    beside: Path | None = None
 
 
 def make_document(asked: Asked) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def scope2(balance: Balance, market: Market) -> dict[str, Any]:
         "location": {
             "carbon_ug": balance.grid_ug,
             "energy_mj": balance.grid_mj + balance.unmetered_mj,
-            "method": "average of the zone in each second, as the ledger booked it",
+            "method": "average of the zone in each second, as the ledger booked it; what no meter "
+            "saw counts as bought",
         },
         "market": {
             "carbon_ug": sum(each.carbon.ug for each in market.hours) if known else None,

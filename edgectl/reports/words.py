@@ -16,7 +16,10 @@ def number(value: float, digits: int = 4) -> str:
     """With so many digits that count, none of them after a whole number of more."""
     if value == 0:
         return "0"
-    places = max(0, digits - 1 - floor(log10(abs(value))))
+    places = digits - 1 - floor(log10(abs(value)))
+    if round(abs(value), places) >= 10 ** (digits - places):  # 9.9997 is said as 10.00
+        places -= 1
+    places = max(0, places)
     text = f"{value:,.{places}f}"
     return text.replace(",", NARROW).replace("-", "\u2212")
 

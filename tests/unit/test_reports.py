@@ -396,3 +396,17 @@ def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
     listed = {row["device"]: row for row in meters_of(site, Declared())}
     assert set(listed) <= words_drawn
     assert listed["GRID-01"]["accuracy_class"] == "not declared"
+
+
+def test_numbers_are_said_in_a_unit_that_fits() -> None:
+    plain = {
+        words.energy(3_599_999): "1.000 Wh", words.energy(0): "0 Wh",
+        words.energy(-5 * 3_600_000_000): "\u22125.000 kWh",
+        words.energy(10_082_826_999_455): "2.801 MWh", words.mass(978_091_966_728): "978.1 kg",
+        words.percent(0.99999): "> 99.9 %", words.percent(1): "100 %", words.percent(0): "0 %",
+        words.duration(90_061): "1 d 1 h", words.duration(0): "0 s",
+        words.whole(1_234_567): "1\u202f234\u202f567", words.number(0.000123456): "0.0001235",
+        words.number(9.99972): "10.00", words.number(0.99996, 3): "1.00",
+    }  # fmt: skip
+    for said, expected in plain.items():
+        assert said.replace("\u00a0", " ") == expected

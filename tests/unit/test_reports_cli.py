@@ -287,3 +287,24 @@ def test_reports_write_nothing_into_the_ledger(ledger: Path, tmp_path: Path) -> 
     before = digests()
     assert edgectl("report", "--ledger", ledger, "-o", tmp_path, "--only", "json").exit_code == 0
     assert digests() == before
+
+
+def test_a_folder_that_cannot_be_written_is_named(ledger: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = refusal("report", "--ledger", ledger, "-o", tmp_path / "file" / "x", "--only", "json")
+    assert "it cannot be written: Not a directory" in said
+
+
+def test_a_contract_that_claims_nothing_ends_with_its_own_status(
+    ledger: Path, tmp_path: Path
+) -> None:
+    declared = tmp_path / "declared.toml"
+    declared.write_text(
+        "[[contract]]\nid = 'W'\ninstrument = 'ppa'\nissuer = 'R'\ngenerator = 'w'\n"
+        "market = 'US-TEX-ERCO'\ng_per_kwh = 0\ncancelled = false\n"
+        "deliveries = [['2026-01-01T12:00:00Z', 1]]\n"
+    )
+    result = edgectl("report", "--ledger", ledger, "--declared", declared, "-o", tmp_path)
+    assert isinstance(result.exception, EdgectlError)
+    assert result.exception.exit_code == 9
+    assert "certificates are not cancelled" in str(result.exception)
