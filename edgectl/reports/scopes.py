@@ -18,7 +18,7 @@ from edgectl.errors import DataError
 from edgectl.reports.books import HOUR_S, Books, Hour
 from edgectl.reports.declared import Declared
 from edgectl.reports.figures import Balance, Headline, absent
-from edgectl.reports.mixture import FROM_PV, PV
+from edgectl.reports.mixture import FROM_PV, GRID, PV, UNMETERED
 from edgectl.reports.words import iso
 from edgectl.site_model import Site
 
@@ -138,7 +138,12 @@ def clean_hours(books: Books, declared: Declared, market: Market) -> list[dict[s
         ]  # fmt: skip
         load_mj = sum(mj for _, mj in used)
         own_mj = 0 if sold else sum(mj for origin, mj in used if origin in (PV, FROM_PV))
-        each = kpi.CfeHour(load_mj, own_mj + matched.get(start // HOUR_S, 0), grid_clean)
+        # Of what was bought, a part charged batteries: it is no consumption of this hour.
+        direct = {GRID, UNMETERED} | ({PV} if sold else set())
+        direct_mj = sum(mj for origin, mj in used if origin in direct)
+        bought = bought_mj(hour, with_pv=sold)
+        contract_mj = matched.get(start // HOUR_S, 0) * direct_mj // bought if bought else 0
+        each = kpi.CfeHour(load_mj, own_mj + contract_mj, grid_clean)
         ratio = each.clean_of_load_mj / load_mj if load_mj else None
         found.append({
             "utc": iso(start), "load_mj": load_mj, "clean_mj": each.clean_mj,

@@ -410,3 +410,15 @@ def test_numbers_are_said_in_a_unit_that_fits() -> None:
     }  # fmt: skip
     for said, expected in plain.items():
         assert said.replace("\u00a0", " ") == expected
+
+
+def test_contract_energy_that_charged_the_battery_is_no_clean_consumption(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    rig.second(NOON_S, {("grid", "IT-A"): (3 * MW_MJ, 1), ("grid", "BESS-01"): (MW_MJ, 1)},
+               [(MW_MJ, 1)])  # fmt: skip
+    rig.second(NOON_S + 1, {("BESS-01", "IT-A"): (MW_MJ, 1)}, [(0, 0)])
+    delivered = [("2026-01-01T12:00:00Z", 4 * MW_MJ / 3.6e9)]
+    said = Declared.model_validate({"contract": [CONTRACT | {"deliveries": delivered}]})
+    document = document_of(rig.write(), said)
+    assert document["market_hours"][0]["residual_mj"] <= 4
+    assert figure(document, "CFE score")["value"] == pytest.approx(3 / 4, abs=1e-6)
