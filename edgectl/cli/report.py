@@ -20,7 +20,7 @@ from edgectl.cli.ledger_parts import (
     period_said,
     writable,
 )
-from edgectl.cli.verify import read_heads
+from edgectl.cli.verify import processes_for, read_heads
 from edgectl.errors import ReportError
 from edgectl.ledger import Ledger
 from edgectl.ledger.keys import load_public
@@ -149,7 +149,7 @@ def _verdict(opened: Ledger, key: Path | None, heads: list[Path]) -> Result:
     """Of this site's ledger; others may lie in the directory."""
     public = load_public(key) if key else None
     pinned = [each for path in heads for each in read_heads(path)]
-    results = verify(opened.directory, public, pinned)
+    results = verify(opened.directory, public, pinned, processes_for(opened.directory))
     sites = list(dict.fromkeys(site_of(each) for each in find_files(opened.directory)))
     return results[sites.index(opened.site)]
 
