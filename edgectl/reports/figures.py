@@ -225,10 +225,21 @@ def _ratios(
     if period.heat_reused_kwh is None:
         found.append(absent("ERF", "1", "ISO/IEC 30134-6", "no heat hand-over declared"))
     else:
-        reused = int(Fraction(str(period.heat_reused_kwh)) * MJ_PER_KWH)
-        found.append(_figure(lambda: kpi.erf(reused, balance.facility_mj), "ERF",
-                             "ISO/IEC 30134-6", "heat declared by the operator"))  # fmt: skip
+        found.append(_erf(balance, period.heat_reused_kwh))
     return found
+
+
+def _erf(balance: Balance, reused_kwh: float) -> Headline:
+    """Energy reuse, unless more heat is declared than energy came in: another period's, or unit."""
+    reused_mj = int(Fraction(str(reused_kwh)) * MJ_PER_KWH)
+    if reused_mj > balance.facility_mj:
+        return absent(
+            "ERF", "1", "ISO/IEC 30134-6",
+            f"{reused_kwh:g} kWh of heat are declared, more than "
+            f"{balance.facility_mj / MJ_PER_KWH:g} kWh consumed: of another period?",
+        )  # fmt: skip
+    return _figure(lambda: kpi.erf(reused_mj, balance.facility_mj), "ERF", "ISO/IEC 30134-6",
+                   "heat declared by the operator")  # fmt: skip
 
 
 def _figure(

@@ -422,3 +422,14 @@ def test_contract_energy_that_charged_the_battery_is_no_clean_consumption(tmp_pa
     document = document_of(rig.write(), said)
     assert document["market_hours"][0]["residual_mj"] <= 4
     assert figure(document, "CFE score")["value"] == pytest.approx(3 / 4, abs=1e-6)
+
+
+def test_more_heat_than_energy_is_no_figure(sunny: Path) -> None:
+    said = Declared.model_validate({"period": {"heat_reused_kwh": 1e7}})
+    shown = figure(document_of(sunny, said), "ERF")
+    assert shown["value"] is None
+    assert "1e+07 kWh of heat are declared, more than" in shown["declared"]
+    half = Declared.model_validate({"period": {"heat_reused_kwh": 10.0}})
+    document = document_of(sunny, half)
+    facility_mj = document["balance"]["facility_mj"]
+    assert figure(document, "ERF")["value"] == pytest.approx(10 * 3.6e9 / facility_mj)
