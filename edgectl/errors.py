@@ -125,6 +125,12 @@ class ReceiptError(EdgectlError):
     exit_code = 2
 
 
+class ReportError(EdgectlError):
+    """A report was refused: nothing to report on, no such tenant, or a package is missing."""
+
+    exit_code = 2
+
+
 class BrokerError(EdgectlError):
     """The MQTT broker refuses us, or cannot be started."""
 

@@ -34,6 +34,8 @@ VERBS = {
     "services": "Run the ledger and MQTT beside a controller.",
     "verify": "Check that a ledger is whole and as it was signed.",
     "receipt": "Write one tenant's records with their proof.",
+    "report": "Report on a period: energy, carbon, origin, evidence.",
+    "export": "Write every second of a ledger as Parquet.",
     "key": "Make, rotate and export the keys that sign a ledger.",
     "plant": "Run only the simulated campus, as Modbus TCP devices.",
 }

@@ -48,8 +48,7 @@ def verify(
     try:
         public = load_public(key) if key else None
         pinned = [each for path in head or [] for each in read_heads(path)]
-        processes = min(4, os.cpu_count() or 1) if _is_large(ledger) else 1
-        results = verify_ledger(ledger, public, pinned, processes, partial=partial)
+        results = verify_ledger(ledger, public, pinned, processes_for(ledger), partial=partial)
     except EdgectlError as error:
         if as_json:
             print(json.dumps({"good": None, "error": error.problem}))
@@ -68,9 +67,11 @@ def verify(
 LARGE_BYTES = 20_000_000  # below it, one process is done before others have started
 
 
-def _is_large(ledger: Path) -> bool:
+def processes_for(ledger: Path) -> int:
+    """How many to verify with: several only where they are worth their start."""
     files = ledger.glob("*.sqlite") if ledger.is_dir() else [ledger]
-    return sum(each.stat().st_size for each in files if each.exists()) > LARGE_BYTES
+    large = sum(each.stat().st_size for each in files if each.exists()) > LARGE_BYTES
+    return min(4, os.cpu_count() or 1) if large else 1
 
 
 def read_heads(path: Path) -> list[TreeHead]:

@@ -99,3 +99,16 @@ def test_the_demo_holds_the_cap_and_loses_nothing_when_its_services_are_killed(
     assert found["load_peak_w"] > found["import_cap_w"], "the load alone must exceed the cap"
     assert found["grid_peak_w"] <= 1.02 * found["import_cap_w"]
     assert sum(found["energy_mj_by_path"].values()) > 0
+    reported = edgectl(
+        *("report", "--ledger", found["ledger"], "--site", site, "-o", tmp_path / "report"),
+        *("--only", "json,html"),
+        environment=environment,
+    )
+    assert reported.returncode == 0, reported.stderr
+    document = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert document["site"]["site_file_is_the_ledgers"]
+    # The summary counted the journal, the report the ledger: neither knows of the other.
+    for name in ("mj", "ug"):
+        counted = found["energy_mj_by_path" if name == "mj" else "carbon_ug_by_path"]
+        assert document["check"][f"paths_{name}"] == sum(counted.values())
+        assert document["check"][f"difference_{name}"] == 0

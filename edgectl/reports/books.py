@@ -1,0 +1,399 @@
+"""A ledger read once, from its first record to the end of the period: exact sums.
+
+Records before the period count for one thing: what the batteries then held, and of what
+origin. Sums are made on two ways that share nothing but the records' bytes: by named path and
+hour, and as bare rows of integers. The report prints the difference, which is 0.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from edgectl.errors import ReportError
+from edgectl.ledger import Kind, Ledger, Row
+from edgectl.ledger.payload import FIGURES, SECOND_NS
+from edgectl.reports.mixture import Batteries
+from edgectl.reports.words import iso
+
+HOUR_S = 3_600
+MINUTE_S = 60
+STEPS = ((900, 1), (6 * HOUR_S, 10), (2 * 86_400, 60), (40 * 86_400, 900))
+STEP_MAX_S = HOUR_S
+NAMED = ("measured", "estimated", "substituted")
+LISTED_MAX = 10_000  # gaps, corrections and clock records that are kept one by one
+
+Way = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one run of the controller calls its sources, sinks, loads and tenants."""
+
+    boot_id: int
+    site_sha256: str
+    zone: str
+    basis: str
+    period_ns: int
+    sources: tuple[str, ...]
+    sinks: tuple[str, ...]
+    storages: tuple[str, ...]
+    kinds: Mapping[str, str]  # load: it, aux
+    tenants: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(slots=True)
+class Hour:
+    """One hour of UTC."""
+
+    energy_mj: Counter[Way] = field(default_factory=Counter)
+    carbon_ug: Counter[Way] = field(default_factory=Counter)
+    origins_mj: Counter[Way] = field(default_factory=Counter)  # by sink and origin
+    counts: Counter[str] = field(default_factory=Counter)
+    clocks: Counter[str] = field(default_factory=Counter)
+    used_min_mg_per_kwh: int | None = None
+    used_max_mg_per_kwh: int | None = None
+
+
+@dataclass(slots=True)
+class Stock:
+    """One battery over the period; what it held is known from the ledger's own stocks."""
+
+    begin_mj: int | None = None
+    begin_ug: int | None = None
+    end_mj: int = 0
+    end_ug: int = 0
+    change_mj: int = 0  # within the period's seconds
+    change_ug: int = 0
+    charged_mj: int = 0
+    charged_ug: int = 0
+    given_mj: int = 0
+    given_ug: int = 0
+
+
+@dataclass(slots=True)
+class Books:
+    """What the ledger says of a period."""
+
+    site: str
+    from_s: int
+    to_s: int
+    step_s: int
+    names: Names | None = None
+    runs: list[Names] = field(default_factory=list)
+    hours: dict[int, Hour] = field(default_factory=dict)  # by first second
+    series: dict[int, Counter[str]] = field(default_factory=dict)  # mJ by source and load kind
+    intensity: dict[int, list[float]] = field(default_factory=dict)  # sum, count of g/kWh
+    stocks: dict[str, Stock] = field(default_factory=dict)
+    samples: dict[str, list[int]] = field(default_factory=dict)  # by tenant: all, good
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    corrections: list[dict[str, Any]] = field(default_factory=list)
+    clocks: list[dict[str, Any]] = field(default_factory=list)
+    counters: list[dict[str, Any]] = field(default_factory=list)
+    control_mj: int = 0
+    control_ug: int = 0
+    records: int = 0
+    first_seq: int | None = None
+    last_seq: int | None = None
+
+    @property
+    def seconds(self) -> int:
+        """Records of a second."""
+        return self.count("seconds")
+
+    def count(self, name: str) -> int:
+        """A count over all hours."""
+        return sum(hour.counts[name] for hour in self.hours.values())
+
+    def energy(self) -> Counter[Way]:
+        """mJ by path over the period."""
+        return _added(hour.energy_mj for hour in self.hours.values())
+
+    def carbon(self) -> Counter[Way]:
+        """ug by path over the period."""
+        return _added(hour.carbon_ug for hour in self.hours.values())
+
+    def origins(self) -> Counter[Way]:
+        """mJ by sink and origin over the period."""
+        return _added(hour.origins_mj for hour in self.hours.values())
+
+
+def _added(counters: Any) -> Counter[Way]:
+    total: Counter[Way] = Counter()
+    for each in counters:
+        total.update(each)
+    return total
+
+
+def step_of(seconds: int) -> int:
+    """Width of a point of the plots for a period of so many seconds."""
+    return next((step for limit, step in STEPS if seconds <= limit), STEP_MAX_S)
+
+
+def period_of(ledger: Ledger, from_s: int | None, to_s: int | None) -> tuple[int, int]:
+    """The period asked for, or all that the ledger has. Raises ReportError."""
+    if from_s is not None and to_s is not None and from_s >= to_s:
+        raise ReportError(
+            where=f"report of {ledger.site}",
+            problem=f"the period begins at {iso(from_s)} and ends at {iso(to_s)}",
+            because="A period that ends before it begins holds nothing.",
+            remedy="Give --from before --to; the end is not included.",
+        )
+    seconds = [row.utc_s for row in _edges(ledger)]
+    if not seconds:
+        raise ReportError(
+            where=str(ledger.directory),
+            problem=f"the ledger of {ledger.site} has no second in it",
+            because="There is nothing to report on.",
+            remedy="Let the services run for some seconds, then ask again.",
+        )
+    found = (min(seconds) if from_s is None else from_s, max(seconds) + 1 if to_s is None else to_s)
+    if found[0] >= found[1]:
+        raise ReportError(
+            where=f"report of {ledger.site}",
+            problem=f"the ledger covers {iso(min(seconds))} to {iso(max(seconds))} only",
+            because="There is nothing to report on.",
+            remedy="Ask for a time that the ledger covers; times are UTC.",
+        )
+    return found
+
+
+def _edges(ledger: Ledger) -> list[Row]:
+    """Seconds of the first and the last packs, enough to know where the ledger ends."""
+    index = ledger.index()
+    found: list[Row] = []
+    for packs in (index, list(reversed(index))):
+        for first, count, _ in packs:
+            rows = list(ledger.rows(Kind.SECOND, first, first + count))
+            found += rows
+            if rows:
+                break
+    return found
+
+
+def read_books(
+    ledger: Ledger, from_s: int, to_s: int, efficiency: Mapping[str, tuple[float, float]]
+) -> Books:
+    """Read it.
+
+    from_s, to_s   UTC, the last not included
+    efficiency     of batteries, as Batteries has it
+
+    Raises LedgerError where it cannot be read, ReportError where the period has no second.
+    """
+    reader = _Reader(Books(ledger.site, from_s, to_s, step_of(to_s - from_s)), efficiency)
+    for row in ledger.rows():
+        reader.take(row)
+    reader.flush()
+    if not reader.books.seconds:
+        raise ReportError(
+            where=f"report of {ledger.site}",
+            problem=f"the ledger has no second from {iso(from_s)} to {iso(to_s)}",
+            because="There is nothing to report on.",
+            remedy="Ask for a time that the ledger covers; times are UTC, the end not included.",
+        )
+    return reader.books
+
+
+class _Reader:
+    """Takes records in order."""
+
+    def __init__(self, books: Books, efficiency: Mapping[str, tuple[float, float]]) -> None:
+        self.books = books
+        self.batteries = Batteries(efficiency)
+        self.names: Names | None = None
+        self.joined: Names | None = None  # the last run that is in books.names
+        self.minute: int | None = None
+        self.flows: Counter[Way] = Counter()  # of the minute, all of it
+        self.inside: Counter[Way] = Counter()  # of the minute, within the period
+        self.stocks: dict[str, tuple[int, int]] = {}
+        self.follows = False  # whether the record before was the second before
+
+    def take(self, row: Row) -> None:
+        books = self.books
+        inside = books.from_s <= row.utc_s < books.to_s
+        if inside:
+            books.records += 1
+            books.first_seq = row.seq if books.first_seq is None else books.first_seq
+            books.last_seq = row.seq
+        if row.kind is Kind.SECOND:
+            self._second(row, inside=inside)
+            return
+        if row.kind is Kind.START or (row.kind is Kind.NAMES and self.names is None):
+            self.flush()
+            self._start(row)
+        elif row.kind is Kind.GAP:
+            self.follows = False
+        if inside and row.kind in (Kind.GAP, Kind.CLOCK, Kind.CORRECTION, Kind.COUNTER):
+            self._listed(row)
+
+    def _start(self, row: Row) -> None:
+        said = dict(msgpack.unpackb(row.parts[0], raw=False))
+        self.names = Names(
+            row.boot_id, str(said["site_sha256"]), str(said["zone"]),
+            str(said.get("carbon_basis") or "not recorded"),
+            int(said["period_ns"] or SECOND_NS // 10),
+            tuple(said["sources"]), tuple(said["sinks"]), tuple(said["storages"]),
+            dict(said["loads"]), tuple(said["tenants"]),
+        )  # fmt: skip
+        self.books.runs.append(self.names)
+        self.follows = False
+
+    def _listed(self, row: Row) -> None:
+        said: dict[str, Any] = {"seq": row.seq, "utc_s": row.utc_s, **row.public}
+        if row.kind is Kind.GAP:
+            if row.public["scans"] is not None:
+                self._hour(row.utc_s).counts["missing"] += int(row.public["scans"])
+            into = self.books.gaps
+        elif row.kind is Kind.CLOCK:
+            into = self.books.clocks
+        else:
+            own = [at for at, part in enumerate(row.parts) if part]
+            content = row.content()
+            said |= {key: content[key] for key in content if key not in said}
+            tenants = self.names.tenants if self.names else ()
+            said["tenant"] = tenants[own[0] - 1]["id"] if own and 0 < own[0] <= len(tenants) else (
+                None
+            )  # fmt: skip
+            into = self.books.counters if row.kind is Kind.COUNTER else self.books.corrections
+        if len(into) < LISTED_MAX or row.kind is Kind.COUNTER:
+            into.append(said)
+
+    def _hour(self, utc_s: int) -> Hour:
+        return self.books.hours.setdefault(utc_s // HOUR_S * HOUR_S, Hour())
+
+    def _second(self, row: Row, *, inside: bool) -> None:
+        names = self.names
+        assert names is not None, "record 0 of a ledger is a START"
+        if row.utc_s // MINUTE_S != self.minute:
+            self.flush()
+            self.minute = row.utc_s // MINUTE_S
+        parts = [dict(msgpack.unpackb(part, raw=False)) for part in row.parts]
+        energy: Counter[Way] = Counter()
+        carbon: Counter[Way] = Counter()
+        for part in parts:
+            amounts_mj = np.frombuffer(part["energy_mj"], "<i8")
+            amounts_ug = np.frombuffer(part["carbon_ug"], "<i8")
+            places = part["cells"]
+            for at, (mj, ug) in enumerate(
+                zip(amounts_mj.tolist(), amounts_ug.tolist(), strict=True)
+            ):
+                path = (names.sources[places[2 * at]], names.sinks[places[2 * at + 1]])
+                energy[path] += mj
+                carbon[path] += ug
+            if inside:
+                self.books.control_mj += int(amounts_mj.sum())
+                self.books.control_ug += int(amounts_ug.sum())
+        self.flows.update(energy)
+        stocks = dict(zip(names.storages, _pairs(parts[0]["stocks"]), strict=True))
+        if inside:
+            if self.joined is not names:
+                self.books.names = _joined(self.books.names, names)
+                self.joined = names
+            self.inside.update(energy)
+            self._book(row, parts, energy, carbon)
+            self._move(energy, carbon, stocks)
+        self.stocks = stocks
+        self.follows = row.public["gap_scans"] == 0
+
+    def _book(
+        self, row: Row, parts: list[dict[str, Any]], energy: Counter[Way], carbon: Counter[Way]
+    ) -> None:
+        """Add a second of the period to its hour and to its point of the plots."""
+        hour, names = self._hour(row.utc_s), self.names
+        assert names is not None, "the caller has them"
+        hour.energy_mj.update(energy)
+        hour.carbon_ug.update(carbon)
+        figures = dict(zip(FIGURES, np.frombuffer(parts[0]["figures"], "<i8").tolist(),
+                           strict=False))  # fmt: skip
+        hour.counts.update({name: figures[name] for name in (*NAMED, "carbon_default_scans")})
+        hour.counts.update(
+            seconds=1, scans=row.public["scans"], gap_scans=row.public["gap_scans"],
+            balance_error_mj=figures["balance_error_mj"],
+            balance_error_ug=figures["balance_error_ug"],
+        )  # fmt: skip
+        hour.clocks[row.clock] += 1
+        low, high = figures["used_min_mg_per_kwh"], figures["used_max_mg_per_kwh"]
+        known = hour.used_min_mg_per_kwh, hour.used_max_mg_per_kwh
+        hour.used_min_mg_per_kwh = low if known[0] is None else min(known[0], low)
+        hour.used_max_mg_per_kwh = high if known[1] is None else max(known[1], high)
+        for tenant, part in zip(names.tenants, parts[1:], strict=True):
+            all_good = self.books.samples.setdefault(str(tenant["id"]), [0, 0])
+            all_good[0] += part["samples"]
+            all_good[1] += part["good_samples"]
+        point = row.utc_s // self.books.step_s * self.books.step_s
+        bucket = self.books.series.setdefault(point, Counter())
+        bucket["scans"] += row.public["scans"]
+        for (source, sink), mj in energy.items():
+            bucket[f"from {source}"] += mj
+            bucket[f"to {sink}"] += mj
+        mean = self.books.intensity.setdefault(point, [0.0, 0.0])
+        mean[0] += (low + high) / 2000
+        mean[1] += 1
+
+    def _move(
+        self, energy: Counter[Way], carbon: Counter[Way], stocks: Mapping[str, tuple[int, int]]
+    ) -> None:
+        """Follow each battery's stock from second to second."""
+        for name, (stock_mj, stock_ug) in stocks.items():
+            stock = self.books.stocks.setdefault(name, Stock())
+            stock.end_mj, stock.end_ug = stock_mj, stock_ug
+            came_mj = sum(mj for (_, sink), mj in energy.items() if sink == name)
+            came_ug = sum(ug for (_, sink), ug in carbon.items() if sink == name)
+            left_mj = sum(mj for (source, _), mj in energy.items() if source == name)
+            left_ug = sum(ug for (source, _), ug in carbon.items() if source == name)
+            if name in self.stocks and self.follows:
+                before_mj, before_ug = self.stocks[name]
+            else:  # the first second of a run: from what it held after it
+                eta_charge, eta_discharge = self.batteries.efficiency.get(name, (1.0, 1.0))
+                before_mj = stock_mj - int(came_mj * eta_charge) + int(left_mj / eta_discharge)
+                before_ug = stock_ug - came_ug + left_ug
+            if stock.begin_mj is None:
+                stock.begin_mj, stock.begin_ug = max(0, before_mj), max(0, before_ug)
+            stock.change_mj += stock_mj - before_mj
+            stock.change_ug += stock_ug - before_ug
+            stock.charged_mj += came_mj
+            stock.charged_ug += came_ug
+            stock.given_mj += left_mj
+            stock.given_ug += left_ug
+
+    def flush(self) -> None:
+        """Tell the minute's energy by origin."""
+        if self.names is None or self.minute is None or not self.flows:
+            return
+        stocks_mj = {name: stock[0] for name, stock in self.stocks.items()}
+        if self.inside != self.flows and self.inside:
+            # The period begins or ends within this minute: what is outside comes apart.
+            outside = self.flows - self.inside
+            self.batteries.minute(outside, self.names.storages, {})
+            self.flows = self.inside
+        origins = self.batteries.minute(self.flows, self.names.storages, stocks_mj)
+        if self.inside:
+            hour = self.books.hours[self.minute * MINUTE_S // HOUR_S * HOUR_S]
+            hour.origins_mj.update(origins)
+        self.flows, self.inside = Counter(), Counter()
+
+
+def _joined(before: Names | None, names: Names) -> Names:
+    """Names of several runs: what only an earlier one had is still in the period."""
+    if before is None:
+        return names
+    return replace(
+        names,
+        sources=_union(before.sources, names.sources),
+        sinks=_union(before.sinks, names.sinks),
+        storages=_union(before.storages, names.storages),
+        kinds={**before.kinds, **names.kinds},
+    )
+
+
+def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one, *other)))
+
+
+def _pairs(stocks: bytes) -> list[tuple[int, int]]:
+    values = np.frombuffer(stocks, "<i8").tolist()
+    return list(zip(values[::2], values[1::2], strict=True))

@@ -1,0 +1,132 @@
+"""The report as CSV, one row an hour, and as a workbook; exact integers beside readable figures."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgectl.reports.declared import MJ_PER_KWH
+from edgectl.reports.extras import need
+from edgectl.reports.figures import UG_PER_KG
+
+HOUR_COLUMNS = (
+    "utc", "seconds", "scans", "missing_scans", "measured", "estimated", "substituted",
+    "default_factor_scans", "used_min_mg_per_kwh", "used_max_mg_per_kwh", "energy_mj",
+    "carbon_ug", "cfe_score",
+)  # fmt: skip
+
+
+def _ways(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(each["source"], each["sink"]) for each in document["paths"]]
+
+
+def hour_rows(document: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows: an hour each, every path in mJ and ug."""
+    ways = _ways(document)
+    columns = list(HOUR_COLUMNS)
+    for source, sink in ways:
+        columns += [f"{source}>{sink}_mj", f"{source}>{sink}_ug"]
+    rows = []
+    for hour in document["hours"]:
+        paths = {(each["source"], each["sink"]): each for each in hour["paths"]}
+        row = [hour[name] for name in HOUR_COLUMNS]
+        for way in ways:
+            each = paths.get(way)
+            row += [each["energy_mj"], each["carbon_ug"]] if each else [0, 0]
+        rows.append(row)
+    return columns, rows
+
+
+def write_csv(document: Mapping[str, Any], path: Path) -> None:
+    """The hours."""
+    columns, rows = hour_rows(document)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def write_xlsx(document: Mapping[str, Any], path: Path) -> None:
+    """A sheet a part. Integers a spreadsheet would round stand as text, with their unit."""
+    openpyxl = need("openpyxl", "report.xlsx")
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, columns, rows in _sheets(document):
+        _sheet(book, title, columns, rows)
+    book.save(path)
+
+
+Sheet = tuple[str, list[str], Iterable[list[Any]]]
+
+
+def _sheets(document: Mapping[str, Any]) -> list[Sheet]:
+    columns, rows = hour_rows(document)
+    found: list[Sheet] = [
+        ("Summary", ["what", "value"], _summary(document)),
+        ("Figures", ["figure", "value", "low", "high", "unit", "standard", "declared"],
+         [[each[name] for name in ("name", "value", "low", "high", "unit", "standard", "declared")]
+          for each in document["figures"]]),
+        ("Paths", ["from", "to", "kWh", "mJ, exact", "kg CO2e", "ug CO2e, exact"],
+         [[each["source"], each["sink"], each["energy_mj"] / MJ_PER_KWH, str(each["energy_mj"]),
+           each["carbon_ug"] / UG_PER_KG, str(each["carbon_ug"])] for each in document["paths"]]),
+        ("Origins", ["bus", "kind", "tenant", "origin", "kWh", "mJ, exact"],
+         [[row["sink"], row["kind"], row["tenant"], origin, mj / MJ_PER_KWH, str(mj)]
+          for row in document["origins"] for origin, mj in row["origins_mj"].items()]),
+        ("Hours", columns, [[_kept(each) for each in row] for row in rows]),
+        ("Coverage", ["readings", "number", "part"],
+         [[name, number, document["coverage"]["ratio"][name]]
+          for name, number in document["coverage"]["readings"].items()]),
+        ("Methods", ["of", "choice", "note"],
+         [[each["of"], each["choice"], each["note"]] for each in document["methods"]]),
+    ]  # fmt: skip
+    if "indicators" in document:
+        found.insert(5, (
+            "EU 2024-1364", ["key", "indicator", "value", "unit", "from"],
+            [[each[name] for name in ("key", "name", "value", "unit", "origin")]
+             for each in document["indicators"]],
+        ))  # fmt: skip
+    return found
+
+
+EXACT_MAX = 10**15  # a spreadsheet keeps 15 digits
+
+
+def _kept(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and abs(value) >= EXACT_MAX else value
+
+
+def _summary(document: Mapping[str, Any]) -> list[list[Any]]:
+    ledger, check = document["ledger"], document["check"]
+    rows: list[list[Any]] = [
+        ["site", document["site"]["id"]],
+        ["tenant", document["tenant"]["id"] if document["tenant"] else "all"],
+        ["from, UTC", document["period"]["from_utc"]],
+        ["to, UTC", document["period"]["to_utc"]],
+        ["ledger", "verifies" if ledger["good"] else f"DOES NOT VERIFY: {ledger['bad']}"],
+        ["root", ledger["root"]],
+        ["key", ledger["key_id"]],
+        ["parts less totals, mJ", check["difference_mj"]],
+        ["parts less totals, ug", check["difference_ug"]],
+        ["note", document["cbam"]],
+    ]
+    return rows
+
+
+def _sheet(book: Any, title: str, columns: list[str], rows: Iterable[list[Any]]) -> None:
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    sheet = book.create_sheet(title)
+    sheet.append(columns)
+    for row in rows:
+        sheet.append(row)
+    for cell in sheet[1]:
+        cell.font = Font(bold=True)
+    sheet.freeze_panes = "A2"
+    for at, column in enumerate(sheet.iter_cols(max_row=200, values_only=True), start=1):
+        longest = max(len(_shown(each)) for each in column)
+        sheet.column_dimensions[get_column_letter(at)].width = min(60, longest + 2)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value if value is not None else "")
