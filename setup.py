@@ -15,7 +15,7 @@ KERNEL = (
     "overload", "demand", "monitor", "authority", "interlock", "proof", "curtail", "dispatch",
     "commit", "totalizer", "carbon", "integrity", "journal", "record", "scan", "kernel", "layout",
 )  # fmt: skip
-PLANT = ("equipment", "physics", "simulate", "peers", "link_bench")
+PLANT = ("equipment", "physics", "simulate", "peers", "link_bench", "tripper")
 
 trace = os.environ.get("EDGECTL_TRACE") == "1"  # line coverage of nogil code
 check = trace or os.environ.get("EDGECTL_CHECK") == "1"  # bounds checks on

@@ -223,11 +223,13 @@ cdef double request_w(
 ) noexcept nogil:
     """What is asked of one battery within its room; what it does already while a row holds it."""
     cdef double wanted_w = arbiter(dispatch, row, storage, permit, soc, now_ns)
-    if permit.hold:
-        wanted_w = storage.setpoint_w
+    cdef double asked_w = storage.setpoint_w if permit.hold else wanted_w
     if permit.ramp_to_zero:
-        wanted_w = 0.0
-    return permitted_w(wanted_w, charge_max_w, discharge_max_w)
+        asked_w = 0.0
+    asked_w = permitted_w(asked_w, charge_max_w, discharge_max_w)
+    if asked_w != wanted_w:
+        storage.binding = BINDING_INTERLOCK if permit.effect > EFFECT_ALARM else BINDING_RATING
+    return asked_w
 
 
 cdef double wanted_total_w(
@@ -249,40 +251,66 @@ cdef double wanted_total_w(
 
 cdef double room_left_w(
     const Storage* storage, const Permit* permit, double charge_max_w, double discharge_max_w,
-    bint down) noexcept nogil:
-    """How far a request can still be moved down or up; one that ramps to zero takes no part."""
+    bint down, bint turn) noexcept nogil:
+    """How far a request can still be moved down or up; one that ramps to zero takes no part.
+
+    turn  beyond zero, too: what charges may discharge
+    """
     if permit.ramp_to_zero:
         return 0.0
+    if not turn:
+        return maximum(storage.request_w if down else -storage.request_w, 0.0)
     return storage.request_w + discharge_max_w if down else charge_max_w - storage.request_w
+
+
+cdef double spread_by(
+    Dispatch* dispatch, const Permit* permits, double need_w, const double* charge_max_w,
+    const double* discharge_max_w, bint down, bint turn) noexcept nogil:
+    """Move every request by its share of the room it has; returns what is still needed, W."""
+    cdef double room_w = 0.0
+    cdef double share_ratio, left_w
+    cdef int32_t at
+    for at in range(dispatch.row.storages):
+        room_w += room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
+                              discharge_max_w[at], down, turn)
+    if room_w <= 0.0:
+        return need_w
+    share_ratio = minimum(need_w / room_w, 1.0)
+    for at in range(dispatch.row.storages):
+        left_w = room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
+                             discharge_max_w[at], down, turn)
+        if left_w > 0.0:
+            dispatch.storages[at].request_w += -share_ratio * left_w if down \
+                else share_ratio * left_w
+            dispatch.storages[at].binding = BINDING_IMPORT_CAP if down else BINDING_EXPORT_MAX
+    return need_w - share_ratio * room_w
 
 
 cdef void spread(
     Dispatch* dispatch, const Permit* permits, double total_w, const double* charge_max_w,
     const double* discharge_max_w) noexcept nogil:
-    """Move the requests to their new sum, each by its share of the room it has left."""
+    """Move the requests to their new sum, each by its share of the room it has left.
+
+    No battery discharges for the cap while another still charges: energy would go
+    round in a circle, at a loss. First all charging is given up, then all discharge.
+    """
     cdef double sum_w = 0.0
-    cdef double room_w = 0.0
-    cdef double share_ratio, left_w
+    cdef double need_w
     cdef int32_t at
     cdef bint down
-    cdef Binding binding
 
     for at in range(dispatch.row.storages):
         sum_w += dispatch.storages[at].request_w
     down = total_w < sum_w
-    binding = BINDING_IMPORT_CAP if down else BINDING_EXPORT_MAX
-    for at in range(dispatch.row.storages):
-        room_w += room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
-                              discharge_max_w[at], down)
-    dispatch.shortage_w = maximum(sum_w - total_w - room_w, 0.0) if down else 0.0
-    if fabs(total_w - sum_w) < 1.0 or room_w <= 0.0:
+    need_w = fabs(total_w - sum_w)
+    dispatch.shortage_w = 0.0
+    if need_w < 1.0:
         return
-    share_ratio = minimum(fabs(total_w - sum_w) / room_w, 1.0)
-    for at in range(dispatch.row.storages):
-        left_w = room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
-                             discharge_max_w[at], down)
-        dispatch.storages[at].request_w += -share_ratio * left_w if down else share_ratio * left_w
-        dispatch.storages[at].binding = binding
+    need_w = spread_by(dispatch, permits, need_w, charge_max_w, discharge_max_w, down, False)
+    if need_w > 0.0:
+        need_w = spread_by(dispatch, permits, need_w, charge_max_w, discharge_max_w, down, True)
+    if down:
+        dispatch.shortage_w = maximum(need_w, 0.0)
 
 
 cdef void permit_storage(
@@ -294,15 +322,11 @@ cdef void permit_storage(
     """
     cdef double target_w = permitted_w(storage.request_w, charge_max_w, discharge_max_w)
 
-    if permit.ramp_to_zero:
-        target_w = 0.0
     if halt != BINDING_NONE or permit.effect >= EFFECT_ZERO:
         storage.setpoint_w = 0.0
         storage.ramp.out = 0.0
         storage.binding = halt if halt != BINDING_NONE else BINDING_INTERLOCK
         return
-    if target_w != storage.request_w:
-        storage.binding = BINDING_INTERLOCK if permit.effect > EFFECT_ALARM else BINDING_RATING
     ramp(&storage.ramp, target_w, row.ramp_w_per_s * 1e-9 * dt_ns)
     storage.setpoint_w = permitted_w(storage.ramp.out, charge_max_w, discharge_max_w)
     storage.ramp.out = storage.setpoint_w
@@ -408,10 +432,42 @@ cdef class DispatchBench:
         self.dispatch.storages[storage].wanted = WantedRequest(
             value_w, self.now_ns + ttl_ns, source, False)
 
-    def step(self, values, permits, double it_w, double carbon_g_per_kwh,
-             int64_t dt_ns, site=None):
+    def want_shed(self, double value_w, int64_t ttl_ns):
+        """A request from outside for the flexible load."""
+        self.dispatch.flexible.wanted = WantedRequest(
+            value_w, self.now_ns + ttl_ns, SOURCE_PLAN, False)
+
+    def want_import_cap(self, double value_w, int64_t ttl_ns):
+        """A request from outside to lower the import cap."""
+        self.dispatch.import_cap = WantedRequest(
+            value_w, self.now_ns + ttl_ns, SOURCE_PLAN, False)
+
+    def written(self, int storage, double output_w):
+        """Say that a setpoint was committed now, as ext/commit.pyx would."""
+        self.dispatch.storages[storage].output_w = output_w
+        self.dispatch.storages[storage].output_ns = self.now_ns
+
+    def halt(self, bint armed, bint stopping):
+        """Disarm, or bring everything to safe, from the next scan on."""
+        self.dispatch.armed, self.dispatch.stopping = armed, stopping
+
+    def storage(self, int storage):
+        """What became of one storage's request, by name."""
+        cdef const Storage* found = &self.dispatch.storages[storage]
+        return {"request_w": found.request_w, "setpoint_w": found.setpoint_w,
+                "economy_w": found.economy_w, "source": found.source, "rejected": found.rejected,
+                "lapsed": found.wanted.lapsed}
+
+    @property
+    def site(self):
+        """The site as measured in the last scan, by name."""
+        return {"battery_w": self.dispatch.battery_w, "net_w": self.dispatch.net_w,
+                "import_cap_w": self.dispatch.import_cap_w,
+                "shortage_w": self.dispatch.shortage_w}
+
+    def step(self, values, permits, double it_w, carbon_g_per_kwh, int64_t dt_ns, site=None):
         """One scan; values per point, None being bad; permits and site name
-        only what differs from a free site.
+        only what differs from a free site. A carbon of None is a feed that is lost.
 
         Returns ([(request_w, setpoint_w, Binding)], shed request W, PV setpoints W).
         """
@@ -425,8 +481,9 @@ cdef class DispatchBench:
                 self.samples[at].value, self.samples[at].source_ns = value, self.now_ns
         for at, permit in enumerate(permits):
             self.permits[at] = {**free, **permit}
-        self.dispatch.it_w, self.dispatch.carbon_g_per_kwh = it_w, carbon_g_per_kwh
-        self.dispatch.carbon_known = True
+        self.dispatch.it_w = it_w
+        self.dispatch.carbon_known = carbon_g_per_kwh is not None
+        self.dispatch.carbon_g_per_kwh = carbon_g_per_kwh or 0.0
         self.now_ns += dt_ns
         dispatch_measure(&self.dispatch, &self.image, self.now_ns)
         dispatch_decide(&self.dispatch, &self.image, self.permits, &site_permit,

@@ -29,9 +29,9 @@ from edgectl._kernel.journal cimport (
 from edgectl._kernel.monitor cimport MonitorRow, MonitorState
 from edgectl._kernel.overload cimport CurveRow
 from edgectl._kernel.process_image cimport (
-    BlockBuffer, BlockRow, DeviceLink, OutputBuffer, OutputRow, PointRow, block_publish,
-    image_start)
-from edgectl._kernel.quality cimport Sample
+    BUFFER_INDEX, BlockBuffer, BlockRow, DeviceLink, OutputBuffer, OutputRow, PointRow, block_fault,
+    block_publish, image_start)
+from edgectl._kernel.quality cimport Reason, Sample
 from edgectl._kernel.scan cimport DIGEST_LANES, KernelState, scan_cycle
 from edgectl._kernel.site cimport ScanRow
 from edgectl._kernel.totalizer cimport Meter, MeterRow
@@ -281,8 +281,7 @@ cdef class Kernel:
         Returns AuthorityStatus.
         """
         cdef Retained kept = Retained(bypass_left_ns, trips, status, locked, first_out)
-        return AuthorityStatus(
-            interlocks_retain(&self.state.interlocks, row, &kept, now_ns))
+        return interlocks_retain(&self.state.interlocks, row, &kept, now_ns)
 
     def run(self, int64_t origin_ns, int64_t scans_max, int fifo_priority, int cpu):
         """Scan on the real clock; a thread's body that holds no GIL.
@@ -335,6 +334,22 @@ cdef class Kernel:
         for at, word in enumerate(words):
             buffer.words[buffer.back][at] = word
         block_publish(buffer, done_ns)
+
+    def set_fault(self, int block, int reason):
+        """Say that a block's last read failed, and why; for tests without a bus."""
+        if not 0 <= block < self.state.image.blocks:
+            raise IndexError(f"no block {block}")
+        block_fault(&self.state.image.block_buffers[block], <Reason> reason)
+
+    def committed(self, int output):
+        """(commits so far, words of the last) of a command; for tests without a bus."""
+        cdef OutputBuffer* buffer
+        if not 0 <= output < self.state.image.outputs:
+            raise IndexError(f"no output {output}")
+        buffer = &self.state.image.output_buffers[output]
+        count = self.state.image.output_rows[output].count
+        newest = load32(&buffer.middle) & BUFFER_INDEX
+        return buffer.committed, [buffer.words[newest][at] for at in range(count)]
 
     def set_link(self, int device, bint identified, int64_t good_ns):
         """Say what the bus says of a device; for tests without a bus."""

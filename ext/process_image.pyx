@@ -18,7 +18,6 @@ from edgectl._kernel.quality cimport (
 
 cdef enum:
     SF_MAX = 10                  # SunSpec sunssf: -10 to 10
-    BUFFER_INDEX = 3
 
 cdef extern from "<math.h>" nogil:
     long long llrint(double x)

@@ -7,7 +7,7 @@ from edgectl._kernel.interlock cimport Interlocks, Reset
 cdef enum:
     BYPASS_S_MAX = 28800         # IEC 61511-1 11.7: 8 h, a shift
     MAINTENANCE_S_MAX = 3600
-    INJECTION_S_MAX = 600
+    INJECTION_S_MAX = 3600       # a whole maintenance: the longest on-delay must fit in
 
 cpdef enum AuthorityStatus:
     AUTHORITY_DONE = 0

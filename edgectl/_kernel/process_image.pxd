@@ -63,6 +63,7 @@ cdef struct BlockBuffer:         # triple buffer: neither side ever waits or ret
     uint8_t front                # the scan's own
 
 cdef enum:
+    BUFFER_INDEX = 3
     BUFFER_NEW = 4
 
 cdef struct OutputRow:           # one command of one device

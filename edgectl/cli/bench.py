@@ -1,4 +1,4 @@
-"""`edgectl bench ...`: measure the scan, the kernel and the field bus on this machine."""
+"""`edgectl bench ...`: measure scan, trips, kernel and field bus on this machine."""
 
 import typer
 
@@ -49,6 +49,23 @@ def kernel(
         show(bench_kernel.exec_figures(tags, interlocks), as_json)
     else:
         show(bench_kernel.simulate_figures(simulate_hours, seed, site), as_json)
+
+
+@app.command()
+def trip(
+    injections: int = typer.Option(2000, min=1, max=100_000, help="Causes, one after the other."),
+    period_ms: float = typer.Option(100.0, min=5.0, max=10_000.0, help="Scan and poll period."),
+    seed: int = typer.Option(1, min=0, help="Of the instants at which the causes come."),
+    as_json: bool = AS_JSON,
+) -> None:
+    """Time trips on real sockets: from the change of a meter's register to 0 W at a converter.
+
+    Each cause comes at a random instant of the scan; about four fit into a
+    second. Beside the scan runs a witness, as in bench scan.
+    """
+    from edgectl.cli.bench_trip import TripBench, trip_figures
+
+    show(trip_figures(TripBench(injections, round(period_ms * 1e6), seed)), as_json)
 
 
 @app.command()

@@ -42,6 +42,18 @@ def test_bench_scan_prints_the_figures_of_the_acceptance_page(extra: list[str]) 
     assert (figures["timeouts"] > 0) == (extra == ["--faults"]) or extra == ["--stress"]
 
 
+def test_bench_trip_times_each_cause_to_the_safe_value_within_its_bound() -> None:
+    figures = bench("trip", "--injections", "30")
+    assert figures["injections"] == 30
+    assert figures["latency_ms"].keys() >= {"p50", "p99", "max"}
+    assert figures["bound_ms"] == 300.0, "a poll period and 200 ms"
+    assert figures["never_answered"] == 0
+    assert figures["over_bound"] == 0
+    assert figures["trips"] >= 30
+    if figures["left_out"] < 30:
+        assert 0.0 < figures["latency_ms"]["p50"] <= figures["latency_ms"]["max"] <= 300.0
+
+
 def test_bench_kernel_prints_the_time_of_one_scan() -> None:
     figures = bench("kernel", "--tags", "500", "--interlocks", "20")
     assert figures["exec_us"].keys() == QUANTILES
