@@ -60,14 +60,30 @@ static Sample any_sample(void) {
     return sample;
 }
 
-/* PROVED of room: a full battery gets no room to charge and an empty one none to discharge; a state
- * of charge that is bad gives no room either way. */
-void room_by_charge(void) {
+static StorageRow any_row(void) {
     StorageRow row;
+    ASSUME(row.charge_rating_w >= 0.0 && row.charge_rating_w <= 1e10);
+    ASSUME(row.discharge_rating_w >= 0.0 && row.discharge_rating_w <= 1e10);
+    return row;
+}
+
+static Permit any_permit(void) {
     Permit permit;
+    ASSUME(permit.charge_max_w >= 0.0 && permit.discharge_max_w >= 0.0);
+    ASSUME(permit.hold <= 1 && permit.block_command <= 1 && permit.ramp_to_zero <= 1);
+    ASSUME(permit.effect <= EFFECT(EFFECT_SAFE_STATE));
+    return permit;
+}
+
+/* PROVED of room, minimum, maximum: a full battery gets no room to charge and an empty one none to
+ * discharge; a state of charge that is bad, stale too, gives no room either way. */
+void room_by_charge(void) {
+    StorageRow row = any_row();
+    Permit permit = any_permit();
     Sample soc = any_sample();
     double charge, discharge;
-    F(room)(&row, &permit, &soc, &charge, &discharge);
+    permit.derate_ratio = 1.0;
+    F(room)(&row, &permit, &soc, nondet_double(), &charge, &discharge);
     _Bool bad = soc.quality == QUALITY(QUALITY_BAD);
     CLAIM(!bad || (charge == 0.0 && discharge == 0.0), "bad: neither");
     CLAIM(!(soc.value >= row.full_ratio) || charge == 0.0, "full: no charge");
@@ -76,21 +92,54 @@ void room_by_charge(void) {
     REACHED(!bad && soc.value == row.reserve_ratio && charge > 0.0, "just at the reserve");
 }
 
-/* PROVED of room, minimum: room is never more than the rating and never more than the interlocks
- * leave, either way. */
+/* PROVED of room, minimum, maximum: room is never more than the rating and never more than the
+ * interlocks leave, either way, and never below 0. */
 void room_by_permit(void) {
-    StorageRow row;
-    Permit permit;
+    StorageRow row = any_row();
+    Permit permit = any_permit();
     Sample soc = any_sample();
     double charge, discharge;
-    ASSUME(row.charge_rating_w >= 0.0 && row.discharge_rating_w >= 0.0);
-    ASSUME(permit.charge_max_w >= 0.0 && permit.discharge_max_w >= 0.0);
-    F(room)(&row, &permit, &soc, &charge, &discharge);
+    permit.derate_ratio = 1.0;
+    F(room)(&row, &permit, &soc, nondet_double(), &charge, &discharge);
     CLAIM(charge >= 0.0 && charge <= row.charge_rating_w && charge <= permit.charge_max_w, "charge");
     CLAIM(discharge >= 0.0 && discharge <= row.discharge_rating_w &&
               discharge <= permit.discharge_max_w, "discharge");
     REACHED(charge == row.charge_rating_w && charge < permit.charge_max_w && charge > 0.0, "rating");
     REACHED(charge == permit.charge_max_w && charge > 0.0, "interlock");
+}
+
+/* PROVED of room, minimum, maximum: a derate leaves at most its ratio of the rating either way,
+ * nothing at a ratio of 0; for ratings of whole kW up to 65 MW and ratios in 256ths. */
+void room_derated(void) {
+    StorageRow row;
+    Permit permit = any_permit();
+    Sample soc = any_sample();
+    double charge, discharge;
+    int32_t kilowatt = nondet_uint16(), part = nondet_uint8();
+    row.charge_rating_w = row.discharge_rating_w = kilowatt * 1024.0;
+    permit.derate_ratio = part / 256.0;
+    F(room)(&row, &permit, &soc, nondet_double(), &charge, &discharge);
+    CLAIM(charge <= (double)(kilowatt * part * 4) && charge >= 0.0, "charge");
+    CLAIM(discharge <= (double)(kilowatt * part * 4) && discharge >= 0.0, "discharge");
+    REACHED(part == 128 && charge == kilowatt * 512.0 && charge > 0.0, "half");
+    REACHED(part == 0 && kilowatt > 0, "nothing");
+}
+
+/* PROVED of room, minimum, maximum: while a row holds a battery or ramps it to zero it may do what it
+ * does, or less: it does not start, turn round, or do more. */
+void held_does_no_more(void) {
+    StorageRow row = any_row();
+    Permit permit = any_permit();
+    Sample soc = any_sample();
+    double charge, discharge, setpoint = any_finite();
+    permit.derate_ratio = 1.0;
+    ASSUME(permit.hold || permit.ramp_to_zero);
+    F(room)(&row, &permit, &soc, setpoint, &charge, &discharge);
+    CLAIM(charge == 0.0 || charge <= setpoint, "no more charge");
+    CLAIM(discharge == 0.0 || discharge <= -setpoint, "no more discharge");
+    CLAIM(charge == 0.0 || discharge == 0.0, "no other way");
+    REACHED(charge == setpoint && setpoint > 0.0, "as it does");
+    REACHED(setpoint == 0.0, "no start");
 }
 
 static void permit_any(Storage *storage, StorageRow *row, Permit *permit, int halt, double charge,
@@ -182,12 +231,14 @@ void request_expires(void) {
     REACHED(stands, "stands");
 }
 
-/* PROVED of arbiter, wanted_stands: without a request, or with one that is stale, not finite or
- * beyond twice the rating, local control stands; such a request is shown as rejected. */
+/* PROVED of arbiter, wanted_stands, maximum: without a request, or with one that is stale, not finite
+ * or beyond twice the rating, or while a row blocks commands, local control stands; a request that is
+ * not sane is shown as rejected. */
 void arbiter_rejects(void) {
     struct T(Dispatch) dispatch;
     StorageRow row;
     Storage storage;
+    Permit permit = any_permit();
     Sample soc = any_sample();
     int64_t now_ns = any_long_between(1, LONG_NS);
     row.charge_rating_w = any_between(1, 10000000);
@@ -197,14 +248,84 @@ void arbiter_rejects(void) {
     double rating = row.charge_rating_w > row.discharge_rating_w ? row.charge_rating_w
                                                                  : row.discharge_rating_w;
     double value = storage.wanted.value_w;
-    _Bool stale = storage.wanted.expiry_ns <= now_ns;
+    _Bool heard = storage.wanted.expiry_ns > now_ns && !permit.block_command;
     _Bool sane = value >= -2.0 * rating && value <= 2.0 * rating;
-    double asked = F(arbiter)(&dispatch, &row, &storage, &soc, now_ns);
-    CLAIM(!stale || storage.source == E(SOURCE_LOCAL), "stale: local control");
+    double asked = F(arbiter)(&dispatch, &row, &storage, &permit, &soc, now_ns);
+    CLAIM(heard || storage.source == E(SOURCE_LOCAL), "stale or blocked: local control");
     CLAIM(sane || storage.source == E(SOURCE_LOCAL), "not sane: local control");
-    CLAIM((!stale && sane) || same(asked, storage.economy_w), "and what it asks");
-    CLAIM(storage.rejected == (!stale && !sane), "rejected exactly if it is not sane");
-    CLAIM(stale || !sane || asked == value, "else as asked");
-    REACHED(!stale && value != value, "no number");
-    REACHED(!stale && value == 2.0 * rating && asked == value, "twice the rating");
+    CLAIM((heard && sane) || same(asked, storage.economy_w), "and what it asks");
+    CLAIM(storage.rejected == (heard && !sane), "rejected exactly if it is not sane");
+    CLAIM(!heard || !sane || asked == value, "else as asked");
+    REACHED(heard && value != value, "no number");
+    REACHED(heard && value == 2.0 * rating && asked == value, "twice the rating");
+    REACHED(!heard && storage.binding == E(BINDING_INTERLOCK), "blocked");
+}
+
+static struct T(Dispatch) dispatch;
+static struct T(DispatchRow) site;
+
+/* PROVED of wanted_total_w, minimum: with the grid meter lost nothing is charged and no discharge is
+ * given up; with it, the site stays under the import limit as far as the batteries are asked, and
+ * export takes no discharge beyond none. */
+void total_between_limits(void) {
+    double total = any_finite(), held = any_finite(), limit = any_finite();
+    dispatch.row = &site;
+    dispatch.net_w = any_finite();
+    site.export_max_w = any_finite();
+    ASSUME(limit >= -1e12 && limit <= 1e12 && dispatch.net_w >= -1e12 && dispatch.net_w <= 1e12);
+    ASSUME(site.export_max_w >= 0.0 && site.export_max_w <= 1e12);
+    double wanted = F(wanted_total_w)(&dispatch, total, held, limit);
+    _Bool good = dispatch.grid_good;
+    CLAIM(good || (wanted <= 0.0 && wanted <= held && wanted <= total), "lost: no charge");
+    CLAIM(!good || wanted <= limit - dispatch.net_w, "under the import limit");
+    CLAIM(!good || wanted <= total || total < 0.0, "no more charge than was asked");
+    CLAIM(!good || wanted <= total || wanted <= 0.0, "export turns no battery round");
+    REACHED(good && wanted < total, "over the limit");
+    REACHED(good && wanted > total, "export");
+    REACHED(!good && wanted == held && held < 0.0, "held");
+}
+
+/* PROVED of room_left_w, maximum: a battery that ramps to zero takes no part in the sharing; another
+ * never moves beyond its room, and beyond zero only where it may turn. */
+void share_in_room(void) {
+    Storage storage;
+    Permit permit = any_permit();
+    double charge = nondet_uint16(), discharge = nondet_uint16();
+    _Bool down = nondet_bool(), turn = nondet_bool();
+    storage.request_w = (int16_t)nondet_uint16();
+    ASSUME(storage.request_w <= charge && storage.request_w >= -discharge);
+    double left = F(room_left_w)(&storage, &permit, charge, discharge, down, turn);
+    double after = down ? storage.request_w - left : storage.request_w + left;
+    CLAIM(left >= 0.0, "forward");
+    CLAIM(!permit.ramp_to_zero || left == 0.0, "no part");
+    CLAIM(after <= charge && after >= -discharge, "in its room");
+    CLAIM(turn || after == 0.0 || left == 0.0, "to zero and no further");
+    REACHED(turn && left > 0.0 && after == -discharge && storage.request_w > 0.0, "turned");
+    REACHED(!turn && left > 0.0 && after == 0.0, "given up");
+}
+
+/* PROVED of request_w, arbiter, permitted_w; 300 s: what is asked of a battery is finite and within its
+ * room, whatever was asked from outside; 0 while a row ramps it to zero. */
+void request_in_room(void) {
+    StorageRow row;
+    Storage storage;
+    Permit permit = any_permit();
+    Sample soc = any_sample();
+    int64_t now_ns = any_long_between(1, LONG_NS);
+    double charge = nondet_double(), discharge = nondet_double();
+    row.charge_rating_w = any_between(1, 10000000);
+    row.discharge_rating_w = any_between(1, 10000000);
+    storage.economy_ns = any_long_between(0, now_ns);
+    ASSUME(storage.wanted.expiry_ns >= 0);
+    double setpoint = storage.setpoint_w;
+    double asked = F(request_w)(&dispatch, &row, &storage, &permit, &soc, charge, discharge, now_ns);
+    CLAIM(finite_number(asked), "finite");
+    CLAIM(asked <= 0.0 || asked <= charge, "at most the room to charge");
+    CLAIM(asked >= 0.0 || asked >= -discharge, "at most the room to discharge");
+    CLAIM(!permit.ramp_to_zero || asked == 0.0, "to zero");
+    CLAIM(!permit.hold || asked == 0.0 || (asked <= 0.0 ? asked >= setpoint : asked <= setpoint),
+          "held: no more than it does");
+    REACHED(asked > 0.0 && asked == storage.wanted.value_w && storage.source == E(SOURCE_OPERATOR),
+            "as the operator asked");
+    REACHED(permit.hold && !permit.ramp_to_zero && asked == setpoint && setpoint < 0.0, "held");
 }
