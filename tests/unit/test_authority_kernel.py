@@ -241,6 +241,13 @@ def test_a_bypass_is_retained_for_what_is_left_of_a_sound_one(
     assert made.step([COLD], DT_NS)[2]["bypassed"] == stands
 
 
+@pytest.mark.parametrize("trips", [0, 1, 5])
+def test_trips_are_retained_to_the_last_one(trips: int) -> None:
+    made = table({})
+    made.retain(0, CLEAR, trips=trips)
+    assert made.states_of(0)["trips"] == trips
+
+
 def test_two_bypasses_of_one_group_are_not_retained() -> None:
     made = table({"group": 0}, {"group": 0})
     made.retain(0, CLEAR, bypass_left_ns=S)

@@ -75,7 +75,7 @@ static Permit any_permit(void) {
     return permit;
 }
 
-/* PROVED of room, minimum, maximum: a full battery gets no room to charge and an empty one none to
+/* PROVED of room: a full battery gets no room to charge and an empty one none to
  * discharge; a state of charge that is bad, stale too, gives no room either way. */
 void room_by_charge(void) {
     StorageRow row = any_row();
@@ -92,7 +92,7 @@ void room_by_charge(void) {
     REACHED(!bad && soc.value == row.reserve_ratio && charge > 0.0, "just at the reserve");
 }
 
-/* PROVED of room, minimum, maximum: room is never more than the rating and never more than the
+/* PROVED of room: room is never more than the rating and never more than the
  * interlocks leave, either way, and never below 0. */
 void room_by_permit(void) {
     StorageRow row = any_row();
@@ -108,7 +108,7 @@ void room_by_permit(void) {
     REACHED(charge == permit.charge_max_w && charge > 0.0, "interlock");
 }
 
-/* PROVED of room, minimum, maximum: a derate leaves at most its ratio of the rating either way,
+/* PROVED of room: a derate leaves at most its ratio of the rating either way,
  * nothing at a ratio of 0; for ratings of whole kW up to 65 MW and ratios in 256ths. */
 void room_derated(void) {
     StorageRow row;
@@ -125,7 +125,7 @@ void room_derated(void) {
     REACHED(part == 0 && kilowatt > 0, "nothing");
 }
 
-/* PROVED of room, minimum, maximum: while a row holds a battery or ramps it to zero it may do what it
+/* PROVED of room: while a row holds a battery or ramps it to zero it may do what it
  * does, or less: it does not start, turn round, or do more. */
 void held_does_no_more(void) {
     StorageRow row = any_row();
@@ -164,6 +164,8 @@ void trip_gives_zero(void) {
     CLAIM(halt == E(BINDING_NONE) || storage.setpoint_w == 0.0, "a halt");
     CLAIM(charge > 0.0 || discharge > 0.0 || storage.setpoint_w == 0.0, "no room");
     CLAIM(storage.ramp.out == storage.setpoint_w, "the next ramp starts where this one ended");
+    CLAIM(halt == E(BINDING_NONE) || storage.binding == halt, "a halt is told as what it is");
+    CLAIM(halt != E(BINDING_NONE) || !trip || storage.binding == E(BINDING_INTERLOCK), "a trip");
     REACHED(trip && storage.request_w > 0.0, "a trip while something is asked");
     REACHED(!trip && halt == E(BINDING_NONE) && storage.setpoint_w > 0.0, "no trip");
 }
@@ -197,7 +199,33 @@ void setpoint_ramped(void) {
     ASSUME(storage.ramp.out <= charge && storage.ramp.out >= -discharge);
     permit_any(&storage, &row, &permit, E(BINDING_NONE), charge, discharge);
     CLAIM(storage.setpoint_w >= ramp_low && storage.setpoint_w <= ramp_high, "one step");
+    CLAIM(storage.setpoint_w == storage.request_w || storage.request_w > charge ||
+              storage.request_w < -discharge || storage.binding == E(BINDING_RAMP), "and told");
     REACHED(storage.setpoint_w == ramp_high && ramp_high < charge, "a whole step");
+}
+
+static void whole_ramp(struct OF(6blocks, t, Ramp) *block, double target, double step) {
+    block->out = target;
+}
+
+/* PROVED of permit_storage, permitted_w: where no ramp is in the way the setpoint is the request, cut to
+ * the room and to nothing less; the reason why it is not what was asked is left to whoever cut it. */
+void setpoint_as_asked(void) {
+    Storage storage;
+    StorageRow row;
+    Permit permit = any_permit();
+    double charge = any_finite(), discharge = any_finite(), asked = any_finite();
+    ASSUME(charge >= 0.0 && discharge >= 0.0 && permit.effect < EFFECT(EFFECT_ZERO));
+    RAMP = whole_ramp;
+    storage.request_w = asked;
+    row.ramp_w_per_s = 50000.0;
+    uint8_t binding = storage.binding;
+    F(permit_storage)(&row, &storage, &permit, E(BINDING_NONE), charge, discharge, 100000000);
+    CLAIM(storage.setpoint_w == (asked > charge ? charge : asked < -discharge ? -discharge : asked),
+          "cut to the room");
+    CLAIM(storage.binding == binding, "by nobody here");
+    REACHED(storage.setpoint_w == asked && asked < 0.0, "as asked");
+    REACHED(storage.setpoint_w == -discharge && asked < -discharge && discharge > 0.0, "cut");
 }
 
 /* PROVED of storage_power_w: a measured battery counts as measured; a lost one never as charging,
@@ -224,14 +252,17 @@ void request_expires(void) {
     struct T(WantedRequest) wanted;
     int64_t now_ns = any_long_between(1, LONG_NS), expiry_ns = wanted.expiry_ns;
     ASSUME(expiry_ns >= 0);
+    uint8_t lapsed = wanted.lapsed;
     _Bool stands = F(wanted_stands)(&wanted, now_ns);
+    _Bool over = expiry_ns != 0 && expiry_ns <= now_ns;
+    CLAIM(over ? wanted.lapsed == 1 : wanted.lapsed == lapsed, "told exactly when it runs out");
     CLAIM(stands == (expiry_ns > now_ns), "until its expiry, and not in that scan");
     CLAIM(wanted.expiry_ns == (stands ? expiry_ns : 0), "forgotten, or as it was");
     REACHED(expiry_ns == now_ns, "just expired");
     REACHED(stands, "stands");
 }
 
-/* PROVED of arbiter, wanted_stands, maximum: without a request, or with one that is stale, not finite
+/* PROVED of arbiter, wanted_stands: without a request, or with one that is stale, not finite
  * or beyond twice the rating, or while a row blocks commands, local control stands; a request that is
  * not sane is shown as rejected. */
 void arbiter_rejects(void) {
@@ -264,7 +295,7 @@ void arbiter_rejects(void) {
 static struct T(Dispatch) dispatch;
 static struct T(DispatchRow) site;
 
-/* PROVED of wanted_total_w, minimum: with the grid meter lost nothing is charged and no discharge is
+/* PROVED of wanted_total_w: with the grid meter lost nothing is charged and no discharge is
  * given up; with it, the site stays under the import limit as far as the batteries are asked, and
  * export takes no discharge beyond none. */
 void total_between_limits(void) {
@@ -285,7 +316,7 @@ void total_between_limits(void) {
     REACHED(!good && wanted == held && held < 0.0, "held");
 }
 
-/* PROVED of room_left_w, maximum: a battery that ramps to zero takes no part in the sharing; another
+/* PROVED of room_left_w: a battery that ramps to zero takes no part in the sharing; another
  * never moves beyond its room, and beyond zero only where it may turn. */
 void share_in_room(void) {
     Storage storage;

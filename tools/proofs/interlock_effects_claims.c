@@ -3,6 +3,9 @@
  * Functions over tables are proved of two rows, each with a cause and an effect, and two storages.
  */
 #define MODULE 7edgectl_7_kernel_9interlock
+#include <math.h>
+#undef INFINITY /* which CBMC writes as a division by zero */
+#define INFINITY (1e300 * 1e300)
 #include "interlock.c"
 #include "kernel.h"
 #include "claims.h"
@@ -67,7 +70,7 @@ void limits_clamp(void) {
     double limit = nondet_double();
     _Bool bites = nondet_bool();
     int effect = any_between(E(EFFECT_LIMIT_CHARGE), E(EFFECT_LIMIT_DISCHARGE));
-    F(permit_limit)(&permit, (enum T(Effect))effect, limit, bites, any_between(0, 1023));
+    F(permit_limit)(&permit, (enum T(Effect))effect, limit, bites, 7);
     _Bool charge = effect == E(EFFECT_LIMIT_CHARGE);
     double mine = charge ? permit.charge_max_w : permit.discharge_max_w;
     double was = charge ? before.charge_max_w : before.discharge_max_w;
@@ -78,6 +81,7 @@ void limits_clamp(void) {
     CLAIM(other == (charge ? before.discharge_max_w : before.charge_max_w), "the other way is left");
     CLAIM(bites || permit.effect == before.effect, "a limit that does not bite is not told");
     CLAIM(!bites || permit.effect >= effect, "one that bites is");
+    CLAIM(permit.row == (permit.effect == before.effect ? before.row : 7), "with its row");
     REACHED(limit != limit && was > 0.0 && mine == 0.0, "no number");
     REACHED(mine == limit && limit > 0.0 && limit < was, "clamped");
 }
@@ -194,11 +198,15 @@ void row_only_takes(void) {
     CLAIM(table.site.import_max_w <= site.import_max_w, "the import limit is never raised");
     _Bool zeroes = row_states[0].status >= E(INTERLOCK_TRIPPED) && !row_states[0].bypassed &&
                    effect_rows[0].effect >= E(EFFECT_ZERO);
+    int effect = effect_rows[0].effect;
+    _Bool softest = effect == E(EFFECT_ALARM) || effect == E(EFFECT_SHED) ||
+                    effect == E(EFFECT_REFUSE_SHED);
     for (int at = 0; at < 2; at++) {
         _Bool meant = effect_rows[0].target < 0 || effect_rows[0].target == at;
         CLAIM(!zeroes || !meant || (permits[at].charge_max_w == 0.0 &&
                                     permits[at].discharge_max_w == 0.0), "zero");
         CLAIM(meant || same_permit(&before[at], &permits[at]), "who is not meant is left alone");
+        CLAIM(!softest || same_permit(&before[at], &permits[at]), "nor who is not concerned");
     }
     REACHED(zeroes && effect_rows[0].target == 1, "its target");
     REACHED(table.site.import_max_w < site.import_max_w, "an import limit");
@@ -259,6 +267,8 @@ void start_is_tripped(void) {
     CLAIM(state->bypass_until_ns == 0 && table.maintenance_until_ns == 0, "no authority");
     CLAIM(table.injections[at].until_ns == 0, "no proof test");
     CLAIM(groups[at] == -1 && groups[63] == -1 && table.site.first_out_row == -1, "no first-out");
+    CLAIM(table.site.import_max_w > DBL_MAX && !table.site.shed_tier && !table.site.refuse_shed &&
+              !table.site.open_request && !table.site.safe_state, "the site is asked for nothing");
     InterlockRow row = table_rows[at];
     ASSUME(row.on_delay_ns >= 0 && row.off_delay_ns > 0);
     CLAIM(state->off_delay.q && row_keeps(state, &row, 0), "a state that its steps keep");

@@ -42,11 +42,11 @@ TESTS = {
         "property/test_kernel_interlock.py",
     ),
     "dispatch": (
-        "unit/test_dispatch.py", "unit/test_dispatch_effects.py",
+        "unit/test_dispatch.py", "unit/test_dispatch_effects.py", "unit/test_dispatch_points.py",
         "property/test_kernel_dispatch.py", *EFFECTS[1:],
     ),
     "curtail": (
-        "unit/test_dispatch.py", "unit/test_dispatch_effects.py",
+        "unit/test_dispatch.py", "unit/test_dispatch_effects.py", "unit/test_dispatch_points.py",
         "property/test_kernel_dispatch.py",
     ),
     "overload": ("unit/test_overload.py", "unit/test_monitor.py"),
