@@ -43,8 +43,8 @@ static Interlocks any_table(void) {
     return table;
 }
 
-/* PROVED of may_reset: a latch may be cleared only while its cause is gone, and by the authority its
- * row names; the push-button at the cabinet may do what an operator may. */
+/* PROVED of may_reset: a latch may be cleared only while its cause is gone, and by the authority
+ * its row names; the push-button at the cabinet may do what an operator may. */
 void reset_by_its_authority(void) {
     InterlockRow row;
     InterlockState state = any_state();
@@ -65,8 +65,9 @@ void reset_by_its_authority(void) {
     REACHED(may && row.reset == LOCK(RESET_AUTO), "a lock-out");
 }
 
-/* PROVED of interlocks_reset, may_reset; unwind 4: of three rows: exactly those asked for that may be
- * reset are cleared, and counted; every other is left as it was; a row that is none clears nothing. */
+/* PROVED of interlocks_reset, may_reset; unwind 4: of three rows: exactly those asked for that
+ * may be reset are cleared, and counted; every other is left as it was; a row that is none
+ * clears nothing. */
 void reset_clears_no_more(void) {
     Interlocks table = any_table();
     InterlockState before[3] = {states[0], states[1], states[2]};
@@ -89,8 +90,9 @@ void reset_clears_no_more(void) {
     REACHED(asked == 2 && cleared == 1, "the one");
 }
 
-/* PROVED of interlocks_bypass, group_bypassed; unwind 4: of three rows: only one that says it may be
- * is bypassed, for at most 8 h, and only while no other of its group is; it ends by itself. */
+/* PROVED of interlocks_bypass, group_bypassed; unwind 4: of three rows: only one that says it
+ * may be is bypassed, for at most 8 h, and only while no other of its group is; it ends by
+ * itself. */
 void bypass_bounded(void) {
     Interlocks table = any_table();
     int64_t now_ns = any_long_between(1, LONG_NS), length_ns = nondet_int64();
@@ -133,9 +135,9 @@ void maintenance_bounded(void) {
     REACHED(length_ns < 0 && until_ns == 0, "left");
 }
 
-/* PROVED of interlocks_inject; unwind 9: of three rows: a proof test runs only in maintenance mode, of
- * a cause that its row has, and no longer than it may; what is refused changes nothing, and no test of
- * another cause is lost. */
+/* PROVED of interlocks_inject; unwind 9: of three rows: a proof test runs only in maintenance
+ * mode, of a cause that its row has, and no longer than it may; what is refused changes nothing,
+ * and no test of another cause is lost. */
 void inject_bounded(void) {
     Interlocks table = any_table(), before;
     int64_t now_ns = any_long_between(1, LONG_NS), until_ns = any_long_between(0, 2 * LONG_NS);
@@ -159,9 +161,9 @@ void inject_bounded(void) {
     REACHED(status == E(AUTHORITY_NO_MAINTENANCE), "not in maintenance");
 }
 
-/* PROVED of interlocks_retain, group_bypassed; unwind 4: of three rows at their start: what was kept
- * clears nothing: every row stands as tripped as before it, a latch that a person must clear is a trip
- * and no start, and a bypass lasts 8 h at most and only where it may be. */
+/* PROVED of interlocks_retain, group_bypassed; unwind 4: of three rows at their start: what was
+ * kept clears nothing: every row stands as tripped as before it, a latch that a person must
+ * clear is a trip and no start, and a bypass lasts 8 h at most and only where it may be. */
 void retain_clears_nothing(void) {
     Interlocks table = any_table();
     struct T(Retained) kept;

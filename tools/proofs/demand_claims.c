@@ -17,9 +17,8 @@ typedef struct T(DemandRow) DemandRow;
 
 static Demand any_window(void) {
     Demand demand;
-    demand.elapsed_ms = (nondet_uint16() & 1023) * 1000LL;
-    ASSUME(demand.elapsed_ms <= WINDOW_MS);
-    ASSUME(demand.energy_mj >= -FULL_MJ && demand.energy_mj <= FULL_MJ);
+    demand.elapsed_ms = WINDOW_MS - ((nondet_uint8() & 63) << 14);
+    demand.energy_mj = (int64_t)nondet_int32() << 22;
     return demand;
 }
 
@@ -42,28 +41,33 @@ void power_bounded(void) {
     REACHED(low > 0 && low < high && high < W_MAX, "two powers");
 }
 
-/* PROVED of demand_forecast_w, whole_w; 300 s: the forecast never falls when power rises; for whole
- * multiples of 1 MW up to 16 GW. */
+static const double POWERS_W[6] = {-2e10, -1e6, 0.0, 1e6, 1e9, 2e10};
+
+/* PROVED of demand_forecast_w, whole_w; unwind 7: the forecast never falls when power rises,
+ * between -20 GW, -1 MW, 0, 1 MW, 1 GW and 20 GW, from any state of the window. */
 void forecast_monotone_in_power(void) {
     Demand demand = any_window();
     DemandRow row = any_row();
-    int64_t less = (nondet_uint16() & 0x3FFF), more = (nondet_uint16() & 0x3FFF);
-    ASSUME(less <= more);
-    int64_t low = F(demand_forecast_w)(&demand, &row, less * 1e6);
-    int64_t high = F(demand_forecast_w)(&demand, &row, more * 1e6);
-    CLAIM(low <= high, "monotone");
-    REACHED(low < high, "more");
-    REACHED(low == high && less < more, "at its end nothing matters any more");
+    int64_t before = F(demand_forecast_w)(&demand, &row, POWERS_W[0]), low = before;
+    for (int at = 1; at < 6; at++) {
+        int64_t forecast = F(demand_forecast_w)(&demand, &row, POWERS_W[at]);
+        CLAIM(before <= forecast, "monotone");
+        before = forecast;
+    }
+    REACHED(low < before, "more");
+    REACHED(low == before, "at its end nothing matters any more");
 }
 
-/* PROVED of demand_forecast_w: the forecast never falls when more was drawn before. */
+/* PROVED of demand_forecast_w, whole_w; unwind 7: the forecast never falls when more was drawn
+ * before, at those powers. */
 void forecast_monotone_in_energy(void) {
     Demand demand = any_window(), fuller = demand;
     DemandRow row = any_row();
-    double power = 1e6 * (nondet_uint16() & 0x3FFF);
-    fuller.energy_mj = any_long_between(demand.energy_mj, FULL_MJ);
-    int64_t low = F(demand_forecast_w)(&demand, &row, power);
-    CLAIM(low <= F(demand_forecast_w)(&fuller, &row, power), "monotone");
+    fuller.energy_mj = (int64_t)nondet_int32() << 22;
+    ASSUME(fuller.energy_mj >= demand.energy_mj);
+    for (int at = 0; at < 6; at++)
+        CLAIM(F(demand_forecast_w)(&demand, &row, POWERS_W[at]) <=
+                  F(demand_forecast_w)(&fuller, &row, POWERS_W[at]), "monotone");
     REACHED(fuller.energy_mj > demand.energy_mj + WINDOW_MS, "more");
 }
 
@@ -83,18 +87,23 @@ void room_falls_with_energy(void) {
     REACHED(room == 0 && demand.energy_mj > 0, "none");
 }
 
-/* PROVED of demand_shortfall_w: the shortfall is never negative, never more than all that is over the
- * room, and the batteries help it by no more than they can discharge. */
+static const double USABLE_J[5] = {-1.0, 0.0 / 0.0, 0.0, 1e6, 1e15};
+
+/* PROVED of demand_shortfall_w, demand_room_w, whole_w; unwind 6: the shortfall is never
+ * negative and never more than all that is over the room, and batteries without power or energy
+ * help nothing: in the middle of the window, for any power. */
 void shortfall_bounded(void) {
     Demand demand = any_window();
     DemandRow row = any_row();
-    double power = nondet_double(), usable = nondet_double(), discharge = nondet_double();
-    int64_t shortfall = F(demand_shortfall_w)(&demand, &row, power, usable, discharge);
+    demand.elapsed_ms = WINDOW_MS / 2;
+    double power = nondet_double(), discharge = nondet_double();
     int64_t over = F(whole_w)(power) - F(demand_room_w)(&demand, &row);
-    CLAIM(shortfall >= 0, "never negative");
-    CLAIM(shortfall <= over || shortfall == 0, "without help all that is over");
-    CLAIM(discharge > 0.0 || over <= 0 || shortfall == over, "no help without power");
-    CLAIM(usable > 0.0 || over <= 0 || shortfall == over, "none without energy");
-    REACHED(shortfall > 0 && shortfall < over, "helped");
-    REACHED(shortfall == over && over > 0 && usable != usable, "no number is no energy");
+    for (int at = 0; at < 5; at++) {
+        int64_t shortfall = F(demand_shortfall_w)(&demand, &row, power, USABLE_J[at], discharge);
+        CLAIM(shortfall >= 0, "never negative");
+        CLAIM(shortfall <= over || shortfall == 0, "no more than is over");
+        CLAIM(discharge > 0.0 || over <= 0 || shortfall == over, "no help without power");
+        CLAIM(at > 2 || over <= 0 || shortfall == over, "none without energy");
+        REACHED(at == 4 && shortfall > 0 && shortfall < over, "helped");
+    }
 }

@@ -108,21 +108,19 @@ void room_by_permit(void) {
     REACHED(charge == permit.charge_max_w && charge > 0.0, "interlock");
 }
 
-/* PROVED of room: a derate leaves at most its ratio of the rating either way,
- * nothing at a ratio of 0; for ratings of whole kW up to 65 MW and ratios in 256ths. */
+/* PROVED of room: a derate leaves at most its ratio of the rating either way, and nothing at a
+ * ratio of 0. */
 void room_derated(void) {
-    StorageRow row;
+    StorageRow row = any_row();
     Permit permit = any_permit();
     Sample soc = any_sample();
     double charge, discharge;
-    int32_t kilowatt = nondet_uint16(), part = nondet_uint8();
-    row.charge_rating_w = row.discharge_rating_w = kilowatt * 1024.0;
-    permit.derate_ratio = part / 256.0;
+    ASSUME(permit.derate_ratio >= 0.0 && permit.derate_ratio <= 1.0);
     F(room)(&row, &permit, &soc, nondet_double(), &charge, &discharge);
-    CLAIM(charge <= (double)(kilowatt * part * 4) && charge >= 0.0, "charge");
-    CLAIM(discharge <= (double)(kilowatt * part * 4) && discharge >= 0.0, "discharge");
-    REACHED(part == 128 && charge == kilowatt * 512.0 && charge > 0.0, "half");
-    REACHED(part == 0 && kilowatt > 0, "nothing");
+    CLAIM(charge <= row.charge_rating_w * permit.derate_ratio, "charge");
+    CLAIM(discharge <= row.discharge_rating_w * permit.derate_ratio, "discharge");
+    REACHED(permit.derate_ratio == 0.5 && row.charge_rating_w == 1024.0 && charge == 512.0, "half");
+    REACHED(permit.derate_ratio == 0.0 && row.charge_rating_w == 1024.0, "nothing");
 }
 
 /* PROVED of room: while a row holds a battery or ramps it to zero it may do what it
@@ -199,8 +197,9 @@ void setpoint_ramped(void) {
     ASSUME(storage.ramp.out <= charge && storage.ramp.out >= -discharge);
     permit_any(&storage, &row, &permit, E(BINDING_NONE), charge, discharge);
     CLAIM(storage.setpoint_w >= ramp_low && storage.setpoint_w <= ramp_high, "one step");
-    CLAIM(storage.setpoint_w == storage.request_w || storage.request_w > charge ||
-              storage.request_w < -discharge || storage.binding == E(BINDING_RAMP), "and told");
+    double asked = storage.request_w;
+    _Bool in_room = asked <= charge && asked >= -discharge;
+    CLAIM(!in_room || storage.setpoint_w == asked || storage.binding == E(BINDING_RAMP), "and told");
     REACHED(storage.setpoint_w == ramp_high && ramp_high < charge, "a whole step");
 }
 
@@ -208,8 +207,9 @@ static void whole_ramp(struct OF(6blocks, t, Ramp) *block, double target, double
     block->out = target;
 }
 
-/* PROVED of permit_storage, permitted_w: where no ramp is in the way the setpoint is the request, cut to
- * the room and to nothing less; the reason why it is not what was asked is left to whoever cut it. */
+/* PROVED of permit_storage, permitted_w: where no ramp is in the way the setpoint is the
+ * request, cut to the room and to nothing less; the reason why it is not what was asked is left
+ * to whoever cut it. */
 void setpoint_as_asked(void) {
     Storage storage;
     StorageRow row;
@@ -262,9 +262,9 @@ void request_expires(void) {
     REACHED(stands, "stands");
 }
 
-/* PROVED of arbiter, wanted_stands: without a request, or with one that is stale, not finite
- * or beyond twice the rating, or while a row blocks commands, local control stands; a request that is
- * not sane is shown as rejected. */
+/* PROVED of arbiter, wanted_stands: without a request, or with one that is stale, not finite or
+ * beyond twice the rating, or while a row blocks commands, local control stands; a request that
+ * is not sane is shown as rejected. */
 void arbiter_rejects(void) {
     struct T(Dispatch) dispatch;
     StorageRow row;
@@ -302,6 +302,7 @@ void total_between_limits(void) {
     double total = any_finite(), held = any_finite(), limit = any_finite();
     dispatch.row = &site;
     dispatch.net_w = any_finite();
+    dispatch.grid_good = nondet_bool();
     site.export_max_w = any_finite();
     ASSUME(limit >= -1e12 && limit <= 1e12 && dispatch.net_w >= -1e12 && dispatch.net_w <= 1e12);
     ASSUME(site.export_max_w >= 0.0 && site.export_max_w <= 1e12);
@@ -335,8 +336,8 @@ void share_in_room(void) {
     REACHED(!turn && left > 0.0 && after == 0.0, "given up");
 }
 
-/* PROVED of request_w, arbiter, permitted_w; 300 s: what is asked of a battery is finite and within its
- * room, whatever was asked from outside; 0 while a row ramps it to zero. */
+/* PROVED of request_w, arbiter, permitted_w; 300 s: what is asked of a battery is finite and
+ * within its room, whatever was asked from outside; 0 while a row ramps it to zero. */
 void request_in_room(void) {
     StorageRow row;
     Storage storage;

@@ -4,8 +4,8 @@
 #include "kernel.h"
 #include "claims.h"
 
-/* PROVED of fold_words: one step of the sum is a bijection: different sums before, or different words,
- * give different sums after. So one changed word changes the sum of a whole table. */
+/* PROVED of fold_words: one step of the sum is a bijection: different sums before, or different
+ * words, give different sums after. So one changed word changes the sum of a whole table. */
 void fold_is_a_bijection(void) {
     uint64_t one = nondet_int64(), other = nondet_int64(), word = nondet_int64();
     uint64_t changed = nondet_int64();

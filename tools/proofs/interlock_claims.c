@@ -257,9 +257,9 @@ void latches_exact(void) {
     REACHED(row.reset == E(RESET_RESTART) && !waits, "restarted");
 }
 
-/* PROVED of row_step; 300 s: from any state that fits its history, a row is tripped exactly when its
- * cause has been seen true, without a break, for its on-delay, neither a scan earlier nor later;
- * before that it is pending, or still what stood. */
+/* PROVED of row_step; 300 s: from any state that fits its history, a row is tripped exactly when
+ * its cause has been seen true, without a break, for its on-delay, neither a scan earlier nor
+ * later; before that it is pending, or still what stood. */
 void on_delay_exact(void) {
     struct step step = any_step();
     CLAIM(row_keeps(&step.after, &step.row, step.then_ns), "the state fits the longer history");
@@ -291,8 +291,8 @@ void trips_only_rise(void) {
     REACHED(step.after.status == E(INTERLOCK_TRIPPED) && !rises, "stands");
 }
 
-/* PROVED of row_step, latches; 300 s: a row that waits for a person never clears by itself, from any
- * state, whatever its cause does and for however long. */
+/* PROVED of row_step, latches; 300 s: a row that waits for a person never clears by itself, from
+ * any state, whatever its cause does and for however long. */
 void latched_stays(void) {
     struct step step = any_step();
     ASSUME(step.before.status >= E(INTERLOCK_TRIPPED));
@@ -305,8 +305,8 @@ void latched_stays(void) {
     REACHED(!waits && step.after.status == E(INTERLOCK_CLEAR), "one that waits for nobody");
 }
 
-/* PROVED of row_step; 300 s: a row that clears by itself stands until its cause has been seen absent
- * for the off-delay, and is clear in that very scan. */
+/* PROVED of row_step; 300 s: a row that clears by itself stands until its cause has been seen
+ * absent for the off-delay, and is clear in that very scan. */
 void off_delay_exact(void) {
     struct step step = any_step();
     ASSUME(step.row.reset == E(RESET_AUTO) && !step.before.locked);

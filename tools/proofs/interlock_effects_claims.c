@@ -165,9 +165,9 @@ static const struct OF(13process_image, t, Image) *small_image(void) {
     return &image;
 }
 
-/* PROVED of row_apply, effect_apply, effect_limit, row_limit_w; unwind 9: of two rows, effects and
- * storages: a bypassed row, and one that is clear and no limit, takes nothing and asks nothing of the
- * site; it is counted as tripped all the same. */
+/* PROVED of row_apply, effect_apply, effect_limit, row_limit_w; unwind 9: of two rows, effects
+ * and storages: a bypassed row, and one that is clear and no limit, takes nothing and asks
+ * nothing of the site; it is counted as tripped all the same. */
 void bypassed_applies_nothing(void) {
     Interlocks table = small_table();
     Permit before[2] = {permits[0], permits[1]};
@@ -186,9 +186,9 @@ void bypassed_applies_nothing(void) {
     REACHED(!stands, "clear");
 }
 
-/* PROVED of row_apply, effect_apply, effect_limit, row_limit_w; unwind 9: of two rows, effects and
- * storages: a row loosens no permit and never raises the import limit; one that stands with an effect
- * from zero on leaves its target, or every storage, exactly 0. */
+/* PROVED of row_apply, effect_apply, effect_limit, row_limit_w; unwind 9: of two rows, effects
+ * and storages: a row loosens no permit and never raises the import limit; one that stands with
+ * an effect from zero on leaves its target, or every storage, exactly 0. */
 void row_only_takes(void) {
     Interlocks table = small_table();
     Permit before[2] = {permits[0], permits[1]};
@@ -213,8 +213,8 @@ void row_only_takes(void) {
     REACHED(zeroes && row_states[0].start, "also at a start");
 }
 
-/* PROVED of row_evaluate; unwind 9: of two rows: a row is the first out of its group exactly when it
- * trips, is not bypassed, and no other of the group is; it takes that from nobody. */
+/* PROVED of row_evaluate; unwind 9: of two rows: a row is the first out of its group exactly
+ * when it trips, is not bypassed, and no other of the group is; it takes that from nobody. */
 void first_out_exact(void) {
     Interlocks table = small_table();
     int32_t group = table_rows[0].group, before = first_out[group], other = first_out[1 - group];
@@ -253,8 +253,9 @@ void first_out_kept(void) {
     REACHED(was && tripped[group] == 1, "kept");
 }
 
-/* PROVED of interlocks_start; unwind 65: of two rows: every one starts tripped, as a start, with its
- * effects and no history, in a state that its steps keep; no proof test runs, nobody is first out. */
+/* PROVED of interlocks_start; unwind 65: of two rows: every one starts tripped, as a start, with
+ * its effects and no history, in a state that its steps keep; no proof test runs, nobody is
+ * first out. */
 void start_is_tripped(void) {
     static int32_t groups[64];
     Interlocks table = small_table();

@@ -51,8 +51,8 @@ static void three_inputs(int kind) {
     }
 }
 
-/* PROVED of worst_input; unwind 4: of three inputs: a bad one is found if there is one, the first of
- * them; a lost sync pulse makes no demand window bad. */
+/* PROVED of worst_input; unwind 4: of three inputs: a bad one is found if there is one, the
+ * first of them; a lost sync pulse makes no demand window bad. */
 void worst_input_found(void) {
     three_inputs(any_between(E(MONITOR_RATE), E(MONITOR_DEMAND_SHORTFALL)));
     const Sample *worst = F(worst_input)(&monitors, &row, &image);
@@ -66,8 +66,9 @@ void worst_input_found(void) {
     REACHED(demand && last && !first, "the pulse");
 }
 
-/* PROVED of monitor_evaluate, worst_input; unwind 4: of three inputs: where one is bad, what is made of
- * them is bad for the same reason, whatever the kind that is no demand window; its value is nothing. */
+/* PROVED of monitor_evaluate, worst_input; unwind 4: of three inputs: where one is bad, what is
+ * made of them is bad for the same reason, whatever the kind that is no demand window; its value
+ * is nothing. */
 void lost_input_is_told(void) {
     three_inputs(any_between(E(MONITOR_RATE), E(MONITOR_INVERSE_TIME)));
     int at = any_between(0, 2);
@@ -90,15 +91,4 @@ void mismatch_exact(void) {
     CLAIM(found == (differ ? 1.0 : 0.0), "exactly");
     REACHED(found == 1.0 && samples[1].value == samples[0].value, "the last");
     REACHED(found == 0.0, "all the same");
-}
-
-/* PROVED of spread; unwind 4: of three inputs: never below nothing, and nothing exactly where all are
- * the same; no two are further apart. */
-void spread_bounds_all(void) {
-    three_inputs(E(MONITOR_SPREAD));
-    double found = F(spread)(&monitors, &row, &image);
-    int one = any_between(0, 2), other = any_between(0, 2);
-    CLAIM(found >= 0.0, "never below nothing");
-    CLAIM(samples[one].value - samples[other].value <= found, "no two are further apart");
-    REACHED(found > 0.0 && samples[2].value - samples[1].value == found, "these two");
 }

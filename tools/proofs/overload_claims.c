@@ -10,8 +10,9 @@
 typedef struct T(CurveRow) CurveRow;
 typedef struct T(Overload) Overload;
 
-/* PROVED of curve_step; unwind 10: for any double and any curve at all the step is one of the curve's,
- * begins at or under the value, and the next one begins beyond it; 0 for what is no number. */
+/* PROVED of curve_step; unwind 10: for any double and any curve at all the step is one of the
+ * curve's, begins at or under the value, and the next one begins beyond it; 0 for what is no
+ * number. */
 void curve_step_found(void) {
     CurveRow curve[POINTS];
     double value = nondet_double();
@@ -24,8 +25,8 @@ void curve_step_found(void) {
     REACHED(at == 300 && value == curve[300].from_value, "exactly where it begins");
 }
 
-/* PROVED of curve_step; unwind 10: on a curve that never falls, checked at load, a greater value never
- * finds an earlier step. */
+/* PROVED of curve_step; unwind 10: on a curve that never falls, checked at load, a greater value
+ * never finds an earlier step. */
 void curve_step_monotone(void) {
     CurveRow curve[POINTS];
     double less = nondet_double(), more = nondet_double();
@@ -37,8 +38,8 @@ void curve_step_monotone(void) {
     REACHED(below == above && less < more, "the same step");
 }
 
-/* PROVED of heat_after: heat stays between cold and its bound, from any state, for any rate within 32
- * bits and any step of up to 10 s. */
+/* PROVED of heat_after: heat stays between cold and its bound, from any state, for any rate
+ * within 32 bits and any step of up to 10 s. */
 void heat_bounded(void) {
     int64_t heat = any_long_between(0, HEAT_MAX_P);
     int64_t rate = nondet_int32(), dt_us = nondet_int32() & 0xFFFFFF;
@@ -64,9 +65,9 @@ void heat_monotone(void) {
 
 static int64_t any_rate(void) { return nondet_int32(); }
 
-/* PROVED of overload_update, heat_after, curve_step; unwind 10: for any double, any curve within 32
- * bits of rate and any step of up to 1000 years the heat stays bounded, and less than a microsecond is
- * carried. */
+/* PROVED of overload_update, heat_after, curve_step; unwind 10: for any double, any curve within
+ * 32 bits of rate and any step of up to 1000 years the heat stays bounded, and less than a
+ * microsecond is carried. */
 void overload_bounded(void) {
     CurveRow curve[POINTS];
     Overload overload;
