@@ -180,12 +180,15 @@ void retain_clears_nothing(void) {
         CLAIM(states[at].status == LOCK(INTERLOCK_LATCHED), "it stands");
         CLAIM(at == row || (states[at].start && !states[at].bypass_until_ns), "others are left");
         CLAIM(states[at].bypass_until_ns == 0 ||
-                  (rows[at].bypassable && states[at].bypass_until_ns <= now_ns + 8 * HOUR_NS), "8 h");
+                  (rows[at].bypassable &&
+                   states[at].bypass_until_ns <= now_ns + 8 * HOUR_NS), "8 h");
         CLAIM(before[at] < 0 || first_out[at] == before[at], "who is first out stays so");
         _Bool stood = at == row && kept.status >= LOCK(INTERLOCK_TRIPPED);
-        _Bool person = rows[at].reset == LOCK(RESET_OPERATOR) || rows[at].reset == LOCK(RESET_LOCAL);
+        _Bool person = rows[at].reset == LOCK(RESET_OPERATOR) ||
+                       rows[at].reset == LOCK(RESET_LOCAL);
         CLAIM(!stood || !person || !states[at].start, "a trip, and no start");
-        CLAIM(!stood || rows[at].reset != LOCK(RESET_AUTO) || states[at].locked == kept.locked, "l");
+        _Bool automatic = rows[at].reset == LOCK(RESET_AUTO);
+        CLAIM(!stood || !automatic || states[at].locked == kept.locked, "a lock-out");
         CLAIM(stood || (states[at].start && !states[at].locked), "what was clear begins anew");
     }
     REACHED(row == 1 && !states[1].start && first_out[rows[1].group] == 1, "a trip, first out");

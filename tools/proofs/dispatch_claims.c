@@ -101,27 +101,32 @@ void room_by_permit(void) {
     double charge, discharge;
     permit.derate_ratio = 1.0;
     F(room)(&row, &permit, &soc, nondet_double(), &charge, &discharge);
-    CLAIM(charge >= 0.0 && charge <= row.charge_rating_w && charge <= permit.charge_max_w, "charge");
+    CLAIM(charge >= 0.0 && charge <= row.charge_rating_w && charge <= permit.charge_max_w,
+          "charge");
     CLAIM(discharge >= 0.0 && discharge <= row.discharge_rating_w &&
               discharge <= permit.discharge_max_w, "discharge");
-    REACHED(charge == row.charge_rating_w && charge < permit.charge_max_w && charge > 0.0, "rating");
+    REACHED(charge == row.charge_rating_w && charge < permit.charge_max_w && charge > 0.0,
+            "rating");
     REACHED(charge == permit.charge_max_w && charge > 0.0, "interlock");
 }
 
-/* PROVED of room: a derate leaves at most its ratio of the rating either way, and nothing at a
- * ratio of 0. */
-void room_derated(void) {
+static void derated(double ratio) {
     StorageRow row = any_row();
     Permit permit = any_permit();
     Sample soc = any_sample();
     double charge, discharge;
-    ASSUME(permit.derate_ratio >= 0.0 && permit.derate_ratio <= 1.0);
+    permit.derate_ratio = ratio;
     F(room)(&row, &permit, &soc, nondet_double(), &charge, &discharge);
-    CLAIM(charge <= row.charge_rating_w * permit.derate_ratio, "charge");
-    CLAIM(discharge <= row.discharge_rating_w * permit.derate_ratio, "discharge");
-    REACHED(permit.derate_ratio == 0.5 && row.charge_rating_w == 1024.0 && charge == 512.0, "half");
-    REACHED(permit.derate_ratio == 0.0 && row.charge_rating_w == 1024.0, "nothing");
+    CLAIM(charge <= row.charge_rating_w * ratio, "charge");
+    CLAIM(discharge <= row.discharge_rating_w * ratio, "discharge");
+    REACHED(row.charge_rating_w == 1024.0 && charge == 1024.0 * ratio, "all that is left");
 }
+
+/* PROVED of room: a derate leaves at most its ratio of any rating either way: of a half. */
+void room_derated(void) { derated(0.5); }
+
+/* PROVED of room: and nothing of a ratio of 0. */
+void room_derated_away(void) { derated(0.0); }
 
 /* PROVED of room: while a row holds a battery or ramps it to zero it may do what it
  * does, or less: it does not start, turn round, or do more. */
@@ -199,7 +204,8 @@ void setpoint_ramped(void) {
     CLAIM(storage.setpoint_w >= ramp_low && storage.setpoint_w <= ramp_high, "one step");
     double asked = storage.request_w;
     _Bool in_room = asked <= charge && asked >= -discharge;
-    CLAIM(!in_room || storage.setpoint_w == asked || storage.binding == E(BINDING_RAMP), "and told");
+    CLAIM(!in_room || storage.setpoint_w == asked || storage.binding == E(BINDING_RAMP),
+          "and told");
     REACHED(storage.setpoint_w == ramp_high && ramp_high < charge, "a whole step");
 }
 
@@ -350,7 +356,8 @@ void request_in_room(void) {
     storage.economy_ns = any_long_between(0, now_ns);
     ASSUME(storage.wanted.expiry_ns >= 0);
     double setpoint = storage.setpoint_w;
-    double asked = F(request_w)(&dispatch, &row, &storage, &permit, &soc, charge, discharge, now_ns);
+    double asked = F(request_w)(&dispatch, &row, &storage, &permit, &soc, charge, discharge,
+                                now_ns);
     CLAIM(finite_number(asked), "finite");
     CLAIM(asked <= 0.0 || asked <= charge, "at most the room to charge");
     CLAIM(asked >= 0.0 || asked >= -discharge, "at most the room to discharge");

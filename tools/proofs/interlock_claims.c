@@ -300,7 +300,8 @@ void latched_stays(void) {
     _Bool waits = person || (step.row.reset == E(RESET_RESTART) && !step.before.start) ||
                   (step.row.reset == E(RESET_AUTO) && step.before.locked);
     CLAIM(!waits || step.after.status >= E(INTERLOCK_TRIPPED), "it stands");
-    CLAIM(waits || step.after.status >= E(INTERLOCK_TRIPPED) || !step.cause, "or its cause is gone");
+    CLAIM(waits || step.after.status >= E(INTERLOCK_TRIPPED) || !step.cause,
+          "or its cause is gone");
     REACHED(waits && !step.cause && step.gone_ns > step.row.off_delay_ns, "long gone");
     REACHED(!waits && step.after.status == E(INTERLOCK_CLEAR), "one that waits for nobody");
 }

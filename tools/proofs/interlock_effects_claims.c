@@ -53,12 +53,14 @@ void effects_take_no_more(void) {
     Permit permit = any_permit(), before = permit;
     int effect = any_between(E(EFFECT_ALARM), E(EFFECT_RAMP_TO_ZERO));
     F(permit_apply)(&permit, (enum T(Effect))effect, nondet_double(), any_between(0, 1023));
-    CLAIM(effect == E(EFFECT_INHIBIT_CHARGE) || permit.charge_max_w == before.charge_max_w, "c");
+    CLAIM(effect == E(EFFECT_INHIBIT_CHARGE) || permit.charge_max_w == before.charge_max_w,
+          "charge");
     CLAIM(effect == E(EFFECT_INHIBIT_DISCHARGE) || permit.discharge_max_w == before.discharge_max_w,
           "discharge");
     CLAIM(effect == E(EFFECT_DERATE) || permit.derate_ratio == before.derate_ratio, "derate");
     CLAIM(effect == E(EFFECT_HOLD) || permit.hold == before.hold, "hold");
-    CLAIM(effect == E(EFFECT_BLOCK_COMMAND) || permit.block_command == before.block_command, "b");
+    CLAIM(effect == E(EFFECT_BLOCK_COMMAND) || permit.block_command == before.block_command,
+          "block");
     CLAIM(effect == E(EFFECT_RAMP_TO_ZERO) || permit.ramp_to_zero == before.ramp_to_zero, "ramp");
     REACHED(effect == E(EFFECT_INHIBIT_CHARGE) && permit.discharge_max_w > 0.0, "the other way");
 }
@@ -78,7 +80,7 @@ void limits_clamp(void) {
     CLAIM(no_looser(&before, &permit), "no looser in anything");
     CLAIM(mine == 0.0 || mine <= limit, "at most the limit");
     CLAIM(mine == was || mine == 0.0 || mine == limit, "and no less than needed");
-    CLAIM(other == (charge ? before.discharge_max_w : before.charge_max_w), "the other way is left");
+    CLAIM(other == (charge ? before.discharge_max_w : before.charge_max_w), "the other way");
     CLAIM(bites || permit.effect == before.effect, "a limit that does not bite is not told");
     CLAIM(!bites || permit.effect >= effect, "one that bites is");
     CLAIM(permit.row == (permit.effect == before.effect ? before.row : 7), "with its row");
@@ -95,13 +97,14 @@ void start_opens_nothing(void) {
     ASSUME(effect.effect <= E(EFFECT_SAFE_STATE));
     ASSUME(effect.effect != E(EFFECT_SHED) || (effect.value >= 0.0 && effect.value <= TIERS));
     F(site_apply)(&site, &effect, start);
-    CLAIM(!start || (site.open_request == before.open_request && site.shed_tier == before.shed_tier),
-          "a start");
+    CLAIM(!start || (site.open_request == before.open_request &&
+                     site.shed_tier == before.shed_tier), "a start");
     CLAIM(site.open_request >= before.open_request && site.shed_tier >= before.shed_tier &&
               site.refuse_shed >= before.refuse_shed && site.safe_state >= before.safe_state,
           "nothing is withdrawn");
     CLAIM(start || effect.effect != E(EFFECT_OPEN_REQUEST) || site.open_request, "opened");
-    CLAIM(start || effect.effect != E(EFFECT_SHED) || site.shed_tier >= (uint8_t)effect.value, "s");
+    CLAIM(start || effect.effect != E(EFFECT_SHED) || site.shed_tier >= (uint8_t)effect.value,
+          "shed");
     CLAIM(effect.effect != E(EFFECT_SAFE_STATE) || site.safe_state, "safe, also at a start");
     CLAIM(effect.effect != E(EFFECT_REFUSE_SHED) || site.refuse_shed, "refused, also at a start");
     CLAIM(site.import_max_w == before.import_max_w, "the import is another's");
@@ -221,8 +224,8 @@ void first_out_exact(void) {
     uint32_t trips = row_states[0].trips;
     _Bool was = row_states[0].first_out;
     int64_t now_ns = any_long_between(0, LONG_NS), dt_ns = any_long_between(0, LONG_NS);
-    ASSUME(row_states[0].on_delay.elapsed_ns >= 0 && row_states[0].on_delay.elapsed_ns <= LONG_NS);
-    ASSUME(row_states[0].off_delay.elapsed_ns >= 0 && row_states[0].off_delay.elapsed_ns <= LONG_NS);
+    int64_t on_ns = row_states[0].on_delay.elapsed_ns, off_ns = row_states[0].off_delay.elapsed_ns;
+    ASSUME(on_ns >= 0 && on_ns <= LONG_NS && off_ns >= 0 && off_ns <= LONG_NS);
     ASSUME(row_states[0].lockout_ns >= 0 && row_states[0].lockout_ns <= now_ns);
     F(row_evaluate)(&table, small_image(), 0, nondet_int64(), now_ns, dt_ns);
     _Bool rises = row_states[0].trips != trips, bypassed = row_states[0].bypass_until_ns > now_ns;

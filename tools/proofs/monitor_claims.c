@@ -78,7 +78,7 @@ void lost_input_is_told(void) {
     sets = 0;
     F(monitor_evaluate)(&monitors, 0, &image, nondet_int64(), nondet_int64(), nondet_int64());
     CLAIM(sets == 1, "one point");
-    CLAIM(set_quality == QUALITY(QUALITY_BAD) && set_reason == samples[at].reason, "bad, as its input");
+    CLAIM(set_quality == QUALITY(QUALITY_BAD) && set_reason == samples[at].reason, "bad, and why");
     CLAIM(set_value == 0.0, "and nothing");
     REACHED(at == 2 && row.kind == E(MONITOR_OPPOSED), "the last input");
 }
