@@ -1,6 +1,6 @@
 """What is proved, read out of the claim files.
 
-A claim is a function of tools/proofs/MODULE_claims.c, or MODULE_PART_claims.c, under a comment that says it in words:
+A claim is a function of tools/proofs/MODULE_claims.c, or MODULE_PART_claims.c, under a
 
     /* PROVED of ramp; unwind 3, spread.0 17, 300 s: the words of the claim. */
     void ramp_within_step(void) {

@@ -301,23 +301,23 @@ void arbiter_rejects(void) {
 static struct T(Dispatch) dispatch;
 static struct T(DispatchRow) site;
 
-/* PROVED of wanted_total_w: with the grid meter lost nothing is charged and no discharge is
- * given up; with it, the site stays under the import limit as far as the batteries are asked, and
- * export takes no discharge beyond none. */
+/* PROVED of wanted_total_w: with the grid meter lost nothing is charged and no discharge is given up;
+ * with it the site stays under the import limit, and export turns no battery round: for a limit of 100
+ * W on the import and 20 W on the export, any request, and sites of up to 128 W either way. */
 void total_between_limits(void) {
-    double total = any_finite(), held = any_finite(), limit = any_finite();
+    double total = any_finite(), held = any_finite();
+    int32_t net = (int8_t)nondet_uint8();
     dispatch.row = &site;
-    dispatch.net_w = any_finite();
+    dispatch.net_w = net;
     dispatch.grid_good = nondet_bool();
-    site.export_max_w = any_finite();
-    ASSUME(limit >= -1e12 && limit <= 1e12 && dispatch.net_w >= -1e12 && dispatch.net_w <= 1e12);
-    ASSUME(site.export_max_w >= 0.0 && site.export_max_w <= 1e12);
-    double wanted = F(wanted_total_w)(&dispatch, total, held, limit);
+    site.export_max_w = 20.0;
+    double wanted = F(wanted_total_w)(&dispatch, total, held, 100.0);
     _Bool good = dispatch.grid_good;
     CLAIM(good || (wanted <= 0.0 && wanted <= held && wanted <= total), "lost: no charge");
-    CLAIM(!good || wanted <= limit - dispatch.net_w, "under the import limit");
-    CLAIM(!good || wanted <= total || total < 0.0, "no more charge than was asked");
+    CLAIM(!good || wanted <= (double)(100 - net), "under the import limit");
     CLAIM(!good || wanted <= total || wanted <= 0.0, "export turns no battery round");
+    CLAIM(!good || total < (double)(-net - 20) || total > (double)(100 - net) || wanted == total,
+          "within the limits as it is");
     REACHED(good && wanted < total, "over the limit");
     REACHED(good && wanted > total, "export");
     REACHED(!good && wanted == held && held < 0.0, "held");
