@@ -53,12 +53,14 @@ void heat_bounded(void) {
     REACHED(after == 0 && heat > 0, "cold");
 }
 
-/* PROVED of heat_after: in a scan of 100 ms more current, at a rate that is not less, and more heat
- * before never leave less heat: what is more loaded never trips later. */
+/* PROVED of heat_after: in a step of 100 ms more current, at a rate that is not less, and more heat
+ * before never leave less heat, so that what is more loaded never trips later: for rates within 8 bits
+ * and heats within 24 of the bound and of cold. */
 void heat_monotone(void) {
-    int64_t heat = any_long_between(0, HEAT_MAX_P), hotter = any_long_between(heat, HEAT_MAX_P);
-    int64_t rate = nondet_int32(), faster = nondet_int32();
-    ASSUME(rate <= faster);
+    int64_t base = nondet_bool() ? 0 : HEAT_MAX_P - 0xFFFFFF;
+    int64_t heat = base + (nondet_int32() & 0xFFFFFF), hotter = base + (nondet_int32() & 0xFFFFFF);
+    int64_t rate = (int8_t)nondet_uint8(), faster = (int8_t)nondet_uint8();
+    ASSUME(rate <= faster && heat <= hotter);
     int64_t after = F(heat_after)(heat, rate, 100000);
     int64_t more = F(heat_after)(hotter, faster, 100000);
     CLAIM(after <= more, "never later");
