@@ -57,8 +57,8 @@ void forecast_monotone_in_power(void) {
     REACHED(low == before, "at its end nothing matters any more");
 }
 
-/* PROVED of demand_forecast_w, whole_w: the forecast never falls when more was drawn before, at 1 GW
- * from then on. */
+/* PROVED of demand_forecast_w, whole_w: the forecast never falls when more was drawn before, at
+ * 1 GW from then on. */
 void forecast_monotone_in_energy(void) {
     Demand demand = any_window(), fuller = demand;
     DemandRow row = any_row();
@@ -86,9 +86,9 @@ void room_falls_with_energy(void) {
     REACHED(room == 0 && demand.energy_mj > 0, "none");
 }
 
-/* PROVED of demand_shortfall_w, demand_room_w, whole_w: the shortfall is never negative and never more
- * than all that is over the room; batteries without power help nothing: in the middle of the window, for
- * any power, with 1 TJ to give. */
+/* PROVED of demand_shortfall_w, demand_room_w, whole_w: the shortfall is never negative and
+ * never more than all that is over the room; batteries without power help nothing: in the middle
+ * of the window, for any power, with 1 TJ to give. */
 void shortfall_bounded(void) {
     Demand demand = any_window();
     DemandRow row = any_row();
@@ -102,8 +102,8 @@ void shortfall_bounded(void) {
     REACHED(shortfall > 0 && shortfall < over, "helped");
 }
 
-/* PROVED of demand_shortfall_w, demand_room_w, whole_w: and batteries without energy help nothing, nor
- * those of which it is not known. */
+/* PROVED of demand_shortfall_w, demand_room_w, whole_w: and batteries without energy help
+ * nothing, nor those of which it is not known. */
 void shortfall_without_energy(void) {
     Demand demand = any_window();
     DemandRow row = any_row();

@@ -301,9 +301,10 @@ void arbiter_rejects(void) {
 static struct T(Dispatch) dispatch;
 static struct T(DispatchRow) site;
 
-/* PROVED of wanted_total_w: with the grid meter lost nothing is charged and no discharge is given up;
- * with it the site stays under the import limit, and export turns no battery round: for a limit of 100
- * W on the import and 20 W on the export, any request, and sites of up to 128 W either way. */
+/* PROVED of wanted_total_w: with the grid meter lost nothing is charged and no discharge is
+ * given up; with it the site stays under the import limit, and export turns no battery round:
+ * for a limit of 100 W on the import and 20 W on the export, any request, and sites of up to 128
+ * W either way. */
 void total_between_limits(void) {
     double total = any_finite(), held = any_finite();
     int32_t net = (int8_t)nondet_uint8();

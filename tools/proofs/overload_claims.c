@@ -16,8 +16,9 @@ static void whole_numbers(void) {
     for (int at = 0; at < POINTS; at++) curve[at].from_value = at;
 }
 
-/* PROVED of curve_step; unwind 513: on a curve whose steps begin at whole numbers the step of any double
- * is one of the curve's, begins at or under it, and the next one beyond it; 0 for what is no number. */
+/* PROVED of curve_step; unwind 513: on a curve whose steps begin at whole numbers the step of
+ * any double is one of the curve's, begins at or under it, and the next one beyond it; 0 for
+ * what is no number. */
 void curve_step_found(void) {
     whole_numbers();
     double value = nondet_double();
@@ -41,8 +42,8 @@ void curve_step_monotone(void) {
     REACHED(below == above && less < more, "the same step");
 }
 
-/* PROVED of heat_after: heat stays between cold and its bound, from any state, for any rate within 32
- * bits, in a scan of 100 ms and in the longest step that counts, 10 s. */
+/* PROVED of heat_after: heat stays between cold and its bound, from any state, for any rate
+ * within 32 bits, in a scan of 100 ms and in the longest step that counts, 10 s. */
 void heat_bounded(void) {
     int64_t heat = any_long_between(0, HEAT_MAX_P), rate = nondet_int32();
     int64_t after = F(heat_after)(heat, rate, 100000);
@@ -53,9 +54,9 @@ void heat_bounded(void) {
     REACHED(after == 0 && heat > 0, "cold");
 }
 
-/* PROVED of heat_after: in a step of 100 ms more current, at a rate that is not less, and more heat
- * before never leave less heat, so that what is more loaded never trips later: for rates within 8 bits
- * and heats within 24 of the bound and of cold. */
+/* PROVED of heat_after: in a step of 100 ms more current, at a rate that is not less, and more
+ * heat before never leave less heat, so that what is more loaded never trips later: for rates
+ * within 8 bits and heats within 24 of the bound and of cold. */
 void heat_monotone(void) {
     int64_t base = nondet_bool() ? 0 : HEAT_MAX_P - 0xFFFFFF;
     int64_t heat = base + (nondet_int32() & 0xFFFFFF), hotter = base + (nondet_int32() & 0xFFFFFF);
@@ -68,8 +69,8 @@ void heat_monotone(void) {
     REACHED(rate < 0 && faster > 0, "one cools while the other heats");
 }
 
-/* PROVED of overload_update, heat_after, curve_step; unwind 513: a scan of 100 ms at any double leaves
- * the heat bounded and carries less than a microsecond. */
+/* PROVED of overload_update, heat_after, curve_step; unwind 513: a scan of 100 ms at any double
+ * leaves the heat bounded and carries less than a microsecond. */
 void overload_bounded(void) {
     Overload overload;
     whole_numbers();
