@@ -455,6 +455,10 @@ cdef class DispatchBench:
                 "economy_w": found.economy_w, "source": found.source, "rejected": found.rejected,
                 "lapsed": found.wanted.lapsed}
 
+    def point(self, int point):
+        """(value, quality) of one point, as the last scan left it."""
+        return self.samples[point].value, self.samples[point].quality
+
     @property
     def site(self):
         """The site as measured in the last scan, by name."""

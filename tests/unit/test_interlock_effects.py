@@ -113,3 +113,19 @@ def test_an_effect_on_commands_marks_its_target_and_takes_no_power(
     _, permits, _ = made.step([HOT], DT_NS)
     assert [made.permit(at)[field] for at in range(STORAGES)] == [0, 1]
     assert permits[1] == (math.inf, math.inf, effect, 0)
+
+
+@pytest.mark.parametrize("group", [0, 16, 17, 63])
+def test_the_first_out_of_every_group_is_forgotten_once_it_is_clear(group: int) -> None:
+    made = InterlockBench(
+        rows("InterlockRow", {"group": group}),
+        rows("CauseRow", {"on": 1.5, "off": 1.0}),
+        rows("EffectRow", {"effect": Effect.EFFECT_ZERO}),
+        1,
+        1,
+    )
+    found = []
+    for value in (0.0, HOT, 0.0, HOT):
+        made.step([value], DT_NS)
+        found.append(made.first_outs())
+    assert found == [[], [0], [], [0]]

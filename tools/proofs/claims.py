@@ -1,6 +1,6 @@
 """What is proved, read out of the claim files.
 
-A claim is a function of tools/proofs/MODULE_claims.c under a comment that says it in words:
+A claim is a function of tools/proofs/MODULE_claims.c, or MODULE_PART_claims.c, under a
 
     /* PROVED of ramp; unwind 3, spread.0 17, 300 s: the words of the claim. */
     void ramp_within_step(void) {
@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofs.generate import HERE
+from proofs.generate import HERE, ROOT
 
 KERNEL = "edgectl._kernel."
 SAID = re.compile(
@@ -40,6 +40,7 @@ class Claim:
     unwind       one more than the longest loop goes round; CBMC proves that it is enough
     loops        (function, place in it from 0, rounds) of loops that differ from unwind
     timeout_s    processor time; no answer by then is no proof
+    part         of a module whose claims stand in several files
     """
 
     name: str
@@ -49,11 +50,13 @@ class Claim:
     unwind: int = UNWIND
     loops: tuple[tuple[str, int, int], ...] = ()
     timeout_s: float = TIMEOUT_S
+    part: str = ""
 
     @property
     def source(self) -> str:
         """The C file that holds it."""
-        return f"{self.module.rpartition('.')[2]}_claims.c"
+        words = [self.module.rpartition(".")[2], self.part, "claims.c"]
+        return "_".join(filter(None, words))
 
 
 def bounds(text: str) -> tuple[int, tuple[tuple[str, int, int], ...], float]:
@@ -75,19 +78,32 @@ def bounds(text: str) -> tuple[int, tuple[tuple[str, int, int], ...], float]:
     return unwind, tuple(loops), timeout_s
 
 
+def subject(path: Path) -> tuple[str, str]:
+    """The short name of the module that a claim file is about, and the part, out of its name."""
+    words = path.name.removesuffix("_claims.c").split("_")
+    for most in range(len(words), 0, -1):
+        if (ROOT / "ext" / f"{'_'.join(words[:most])}.pyx").exists():
+            return "_".join(words[:most]), "_".join(words[most:])
+    raise ValueError(f"{path.name}: no module of ext/ has this name")
+
+
 def read(path: Path) -> list[Claim]:
     """The claims of one file, in its order.
 
     Raises ValueError for a comment that says PROVED and cannot be read.
     """
     text = path.read_text()
+    module, part = subject(path)
     claims = []
     for said in SAID.finditer(text):
         unwind, loops, timeout_s = bounds(said["bounds"] or "")
         words = re.sub(r"\s*\n \*\s*", " ", said["words"]).rstrip(". ")
-        module = KERNEL + path.name.removesuffix("_claims.c")
         functions = tuple(said["of"].split(", "))
-        claims.append(Claim(said["name"], words, module, functions, unwind, loops, timeout_s))
+        claims.append(
+            Claim(
+                said["name"], words, KERNEL + module, functions, unwind, loops, timeout_s, part
+            )
+        )  # fmt: skip
     if len(claims) != text.count("/* PROVED"):
         raise ValueError(f"{path.name}: {text.count('/* PROVED')} PROVED, {len(claims)} read")
     return claims

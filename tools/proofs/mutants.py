@@ -30,11 +30,28 @@ PLACE = ROOT / "build" / "mutants"
 EQUIVALENT = HERE / "equivalent.toml"
 WORKERS = 2
 SECONDS_MAX = 240  # of a mutant that makes a loop endless; a busy machine is slow
+EFFECTS = ("unit/test_interlock_effects.py", "property/test_kernel_interlock_effects.py")
 TESTS = {
     "blocks": ("unit/test_blocks.py", "property/test_kernel_blocks.py"),
-    "interlock": ("unit/test_interlock.py", "property/test_kernel_interlock.py"),
-    "dispatch": ("unit/test_dispatch.py", "property/test_kernel_dispatch.py"),
-}
+    "interlock": (
+        "unit/test_interlock.py", "unit/test_authority_kernel.py", *EFFECTS,
+        "property/test_kernel_interlock.py",
+    ),
+    "authority": (
+        "unit/test_authority_kernel.py", "unit/test_interlock.py", *EFFECTS,
+        "property/test_kernel_interlock.py",
+    ),
+    "dispatch": (
+        "unit/test_dispatch.py", "unit/test_dispatch_effects.py", "unit/test_dispatch_points.py",
+        "property/test_kernel_dispatch.py", *EFFECTS[1:],
+    ),
+    "curtail": (
+        "unit/test_dispatch.py", "unit/test_dispatch_effects.py", "unit/test_dispatch_points.py",
+        "property/test_kernel_dispatch.py",
+    ),
+    "overload": ("unit/test_overload.py", "unit/test_monitor.py"),
+    "demand": ("unit/test_demand.py", "unit/test_monitor.py"),
+}  # fmt: skip
 WARM = ("Cython.Compiler.Main", "Cython.Build", "pytest", "hypothesis", "numpy", "setuptools")
 
 

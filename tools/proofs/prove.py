@@ -20,6 +20,7 @@ from proofs.claims import CLAIMS, Claim
 
 NOT_ASKED = "mutants: not asked"
 WORKERS = 2  # a claim may hold a few GB
+MUTANTS = 200  # where no number is given
 
 
 def figures(version: str | None, outcomes: Sequence[cbmc.Outcome], skipped: int) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def mutant_figures(verdicts: Sequence[mutants.Verdict], console: Console) -> dic
     killers = Counter("proof" if v.killer.startswith("proof ") else "test" for v in verdicts)
     return {
         "mutants": len(verdicts),
+        "mutants_of_all": len(mutants.every()),
         "mutants_killed": len(verdicts) - len(survivors),
         "mutants_killed_by_proof": killers["proof"],
         "mutants_equivalent": len(mutants.equivalents()),
@@ -117,9 +119,9 @@ def main(words: Sequence[str] | None = None) -> int:
         "--mutants",
         nargs="?",
         type=int,
-        const=0,
+        const=MUTANTS,
         metavar="N",
-        help="then mutants of the interlocks, dispatch and blocks: all, or N of them",
+        help="then N mutants of what decides, always the same; 0: all of them (hours)",
     )
     asked = parser.parse_args(words)
     console = Console(width=140) if asked.json else Console()
