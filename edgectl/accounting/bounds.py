@@ -18,6 +18,7 @@ from edgectl.accounting.uncertainty import (
     Contribution,
     carbon_bound_ug,
     energy_bound_mj,
+    meter_u_ratio,
     ratio_bound,
 )
 from edgectl.errors import DataError
@@ -37,6 +38,17 @@ class MeterUncertainty:
 
     meter: float
     factor: float
+
+
+UNDECLARED_METER, UNDECLARED_TRANSFORMER, UNDECLARED_FACTOR = "2", "1", 0.2
+
+
+def point_u_ratio(accuracy_class: str | None, ct_class: str | None) -> float:
+    """Of a metering point as a site file declares it; what it does not is taken as poor.
+
+    KeyError for a class that is in no table.
+    """
+    return meter_u_ratio(accuracy_class or UNDECLARED_METER, ct_class or UNDECLARED_TRANSFORMER)
 
 
 @dataclass(frozen=True, slots=True)

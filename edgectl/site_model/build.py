@@ -71,6 +71,8 @@ def build_site(
                 each.limit,
                 each.deadband_w,
                 each.refresh_ms * NS_PER_MS,
+                each.accuracy_class,
+                each.ct_class,
             )
             for each in file.pv
         ),
