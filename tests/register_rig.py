@@ -1,6 +1,7 @@
 """The demo campus in process, its ledger and the feed that follows its meters' counters."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from event_log import EventLog
@@ -14,6 +15,7 @@ from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.clock import ClockState
 from edgectl.plant.in_process import in_process
 from edgectl.plant.traces import ClimatologyTraces
+from edgectl.plant.wiring import Wiring, WiringFault
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.register_feed import RegisterFeed
 from edgectl.site_model import compile_tables, load_site
@@ -29,13 +31,13 @@ SCANS_A_SECOND = 10
 class RegisterRig:
     """Plant, kernel, ledger and counters, one simulated second at a time."""
 
-    def __init__(self, where: Path, seed: int = 1) -> None:
+    def __init__(self, where: Path, seed: int = 1, *faults: WiringFault) -> None:
         self.where, self.log = where, EventLog()
         self.segment = private_segment(TABLES.directory, 8192)
         self.segment.head["start_utc_ns"] = UTC_NS
         self.kernel = Kernel(TABLES, self.segment.buffer)
         post(self.segment.head, self.segment.mailbox, MailKind.MAIL_ARM, -1, 0.0, 0, 2**62)
-        self.plant = in_process(SITE, TABLES, ClimatologyTraces(), seed=seed)
+        self.plant = in_process(SITE, TABLES, ClimatologyTraces(), seed=seed, wiring=Wiring(faults))
         self.seconds = 0
         self.plant.prepare(UTC_NS)
         self.run_scans(SCANS_A_SECOND)
@@ -89,7 +91,10 @@ class RegisterRig:
         slot = next(each for each in own.slots if each.point.name == point)
         return slot.signal, self.plant.plant.value(slot.signal)
 
-    def contents(self) -> list[dict[str, object]]:
+    def said(self, event: str) -> list[dict[str, Any]]:
+        return [fields for name, fields in self.log.events if name == event]
+
+    def contents(self) -> list[dict[str, Any]]:
         """Of the CORRECTION records, each with what it refers to."""
         with Ledger(SITE.id, self.where) as ledger:
             return [row.content() for row in ledger.rows(Kind.CORRECTION)]

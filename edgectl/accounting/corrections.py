@@ -3,8 +3,9 @@
 A correction gives a source or a sink other energy. Its cells keep their mixture, and their
 carbon goes with them at the interval's intensities; what is added to or taken from a metered
 row or column comes from losses, which no meter measures. Where there are no losses left, more
-arrived than was seen to leave, and the difference is unmetered, as the kernel books it. So
-every metered row and column is what its counter says, and the table still adds up.
+arrived than was seen to leave, and the difference is unmetered, as the kernel books it; where
+a lost meter's substitute had called for unmetered energy, that goes first. So every metered
+row and column is what its counter says, and the table still adds up.
 """
 
 from collections import Counter, defaultdict
@@ -178,14 +179,16 @@ class Spread:
 
 
 def _moved(gap: tuple[int, int, int, int], start_s: int, end_s: int) -> dict[Grade, int]:
-    """Scans of a gap that lie in an interval, by the grade they were booked with."""
+    """Scans of a gap that lie in an interval, by the grade they were booked with.
+
+    The last good power was held first, and substituted only then.
+    """
     first_s, last_s, estimated, substituted = gap
     length_s = last_s - first_s + 1
     upto_s, from_s = (min(max(each - first_s, 0), length_s) for each in (end_s, start_s))
-    return {
-        grade: scans * upto_s // length_s - scans * from_s // length_s
-        for grade, scans in ((Grade.ESTIMATED, estimated), (Grade.SUBSTITUTED, substituted))
-    }
+    upto, before = ((estimated + substituted) * each // length_s for each in (upto_s, from_s))
+    held = min(estimated, upto) - min(estimated, before)
+    return {Grade.ESTIMATED: held, Grade.SUBSTITUTED: upto - before - held}
 
 
 class Table:
@@ -214,6 +217,8 @@ class Table:
                 self._column(name, difference_mj)
         for each in sorted({at for at, _ in self.energy_mj}):
             self._repair(each)
+        freed_mj = sum(mj if source else -mj for (_, source), mj in deltas.items())
+        self._cancel(freed_mj)
         for cells in (self.energy_mj, self.carbon_ug):
             for cell in [each for each, amount in cells.items() if not amount]:
                 del cells[cell]
@@ -269,6 +274,29 @@ class Table:
                     self.energy_mj[other, sink] += mj - had_mj
                     self.carbon_ug[other, sink] += -int(-product)
         self._settle(source)
+
+    def _cancel(self, freed_mj: int) -> None:
+        """Unmetered energy that a lost meter's substitute called for: it never flowed.
+
+        freed_mj   by which the corrections leave more to losses than was booked
+        """
+        freed_mj -= self._drop(LOSSES, min(freed_mj, self.energy_mj[UNMETERED, LOSSES]))
+        others = sorted({each for each, _ in self.energy_mj} - {UNMETERED})
+        for sink in sorted({to for at, to in self.energy_mj if at == UNMETERED} - {LOSSES}):
+            for other in others:
+                spare_mj = max(0, self.energy_mj[other, LOSSES])
+                mj = self._drop(sink, min(freed_mj, spare_mj, self.energy_mj[UNMETERED, sink]))
+                self._move(other, LOSSES, sink, mj)
+                freed_mj -= mj
+
+    def _drop(self, sink: str, mj: int) -> int:
+        """Take unmetered energy out, with its carbon; returns how much."""
+        if mj <= 0:
+            return 0
+        cell = (UNMETERED, sink)
+        self.carbon_ug[cell] -= self.carbon_ug[cell] * mj // self.energy_mj[cell]
+        self.energy_mj[cell] -= mj
+        return mj
 
     def _settle(self, source: str) -> None:
         """Carbon that was left where no energy is goes to the row's greatest cell."""

@@ -272,6 +272,7 @@ class RegisterFeed:
         self._run: _Run | None = None
         self._waiting: list[Correct] = []
         self._failed = False
+        self._said: set[tuple[str, Event]] = set()  # since a window of the counter closed
 
     def attach(self, reader: SegmentReader) -> None:
         """Follow this run, from where it was left."""
@@ -321,7 +322,10 @@ class RegisterFeed:
     def _say(self, run: _Run, at: int, followed: Followed) -> None:
         margin = run.margins[at]
         for tag, event in followed.events:
-            if event is not Event.ROLLED_OVER:
+            if event is Event.SWAPPED:  # beyond what its power can explain, time and again
+                self._mark(margin, wrong=True)
+            if event is not Event.ROLLED_OVER and (tag, event) not in self._said:
+                self._said.add((tag, event))
                 emit(self._log, "meter.register_broken", meter=tag, found=event.value)
         for closed in followed.closed:
             self._waiting.append(
@@ -331,13 +335,8 @@ class RegisterFeed:
             self._judge(margin, closed)
 
     def _judge(self, margin: Margin, closed: Closed) -> None:
-        kind = f"{margin.name} {'source' if margin.source else 'sink'}"
-        for device in {tag.partition(".")[0] for tag in margin.counters}:
-            own = self.disagreeing.setdefault(device, set())
-            if closed.problem:
-                own.add(kind)
-            else:
-                own.discard(kind)
+        self._mark(margin, wrong=closed.problem is not None)
+        self._said -= {(tag, event) for tag in margin.counters for event in Event}
         if closed.problem:
             emit(self._log, "meter.disagreed", meter="+".join(margin.counters), of=margin.name,
                  first_s=closed.first_s, last_s=closed.last_s, booked_mj=closed.booked_mj,
@@ -347,6 +346,15 @@ class RegisterFeed:
             emit(self._log, "meter.recovered", meter="+".join(margin.counters), of=margin.name,
                  first_s=closed.gaps[0][0], last_s=closed.gaps[-1][1],
                  booked_mj=closed.booked_mj, register_mj=closed.energy_mj)  # fmt: skip
+
+    def _mark(self, margin: Margin, *, wrong: bool) -> None:
+        kind = f"{margin.name} {'source' if margin.source else 'sink'}"
+        for device in {tag.partition(".")[0] for tag in margin.counters}:
+            own = self.disagreeing.setdefault(device, set())
+            if wrong:
+                own.add(kind)
+            else:
+                own.discard(kind)
 
     @property
     def devices(self) -> tuple[str, ...]:
