@@ -7,6 +7,7 @@ from register_rig import BEGIN_S, RegisterRig
 
 from edgectl.accounting.gaps import Grade
 from edgectl.ledger import Kind, Ledger
+from edgectl.plant.wiring import WiringFault
 
 pytestmark = pytest.mark.untraced
 MJ_PER_J = 1_000
