@@ -99,6 +99,12 @@ class RegisterRig:
         with Ledger(SITE.id, self.where) as ledger:
             return [row.content() for row in ledger.rows(Kind.CORRECTION)]
 
+    def read(self, name: str) -> list[Correction]:
+        """Of a ledger that is being written."""
+        with Ledger(SITE.id, self.where, read_only=True) as ledger:
+            found = corrections_of(row.content() for row in ledger.rows(Kind.CORRECTION))
+        return [each for each in found if each.margin[0] == name]
+
     def corrections(self) -> list[Correction]:
         return corrections_of(self.contents())
 

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+import verify_ledger as stranger
 from register_rig import BEGIN_S, RegisterRig
 
 from edgectl.accounting.gaps import Grade
 from edgectl.ledger import Kind, Ledger
+from edgectl.ledger.keys import load_public
+from edgectl.ledger.receipt import make_receipt
+from edgectl.ledger.verify import verify
 from edgectl.plant.wiring import WiringFault
 
 pytestmark = pytest.mark.untraced
@@ -106,6 +110,57 @@ def test_a_crash_after_a_correction_was_written_does_not_book_it_twice(rig: Regi
     assert names.count("IT-A") == 2, "it is in the ledger twice"
     held = [each for each in rig.of("IT-A") if each.last_s == BEGIN_S + 899]
     assert len(held) == 1, "and is taken once"
+
+
+def test_a_ledger_with_corrections_verifies_and_a_receipt_shows_a_tenant_his_own(
+    rig: RegisterRig,
+) -> None:
+    rig.run(200)
+    rig.finish()
+    key = load_public(rig.where / "demo.key.pub")
+    (result,) = verify(rig.where, key)
+    assert result.good, result
+    path = rig.where / "receipt.gz"
+    with Ledger("demo", rig.where, read_only=True) as ledger:
+        corrections = list(ledger.rows(Kind.CORRECTION))
+        path.write_bytes(make_receipt(ledger, "aurora", BEGIN_S, BEGIN_S + 300))
+    shown = stranger.verify_receipt(path, key)
+    own = {"IT-A": 1, "IT-B": 1, "IT-C": 2}  # aurora's two, and the one of borealis
+    for row in corrections:
+        name = row.content()["figures"].get("sink")
+        assert [bool(part) for part in row.parts].index(True) == own.get(name, 0), name
+    assert len(corrections) > 8
+    assert shown["seconds"] == 201
+    assert {each["figures"]["sink"] for each in shown["corrections"]} == {"IT-A", "IT-B"}
+
+
+def test_while_the_ledger_takes_nothing_corrections_wait_and_nothing_is_kept(
+    rig: RegisterRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.run(890)
+    monkeypatch.setattr(rig.ledger, "correct", lambda _corrections: False)
+    kept = rig.registers.path.read_bytes()
+    rig.run(30)
+    assert rig.registers.path.read_bytes() == kept
+    monkeypatch.undo()
+    rig.run(10)
+    assert len([each for each in rig.read("IT-A") if each.last_s == BEGIN_S + 899]) == 1
+    assert rig.registers.path.read_bytes() != kept
+    rig.finish()
+
+
+def test_seconds_that_the_journal_lost_are_not_confirmed(rig: RegisterRig) -> None:
+    rig.run(300)
+    rig.run_scans(8_300)  # more than the journal holds, with no services
+    rig.run(100)
+    rig.finish()
+    with Ledger("demo", rig.where) as ledger:
+        assert len(ledger.gaps()) == 1
+    windows = rig.of("IT-A")
+    assert [each.first_s - BEGIN_S > 300 for each in windows] == [True] * len(windows)
+    assert windows
+    for each in windows:
+        assert abs(each.difference_mj) <= each.booked_mj // 100
 
 
 def test_a_roll_over_is_an_advance(rig: RegisterRig) -> None:
