@@ -26,7 +26,7 @@ from edgectl.accounting.registers import (
 )
 
 WINDOW_S = 900  # corrections are closed at quarters of an hour in UTC
-WINDOW_MIN_S = 60  # a gap that begins sooner joins the window that is open
+WINDOW_MIN_S = 60  # but for that of a run's end; a gap that begins sooner joins what is open
 IDLE_S = 60  # a counter that stands still so long after a gap says that nothing flowed
 READING_S = 1  # meters renew their registers about once a second
 RUNS_MAX = 64  # gaps that one correction tells apart
@@ -287,8 +287,9 @@ class MarginBook:
 
     def _due(self, window: _Open, utc_s: int, *, advanced: bool) -> bool:
         length_s = utc_s - window.start.utc_s
-        if window.gaps:
-            return advanced or utc_s - window.gaps[-1][1] >= IDLE_S
+        if window.gaps:  # a meter that comes and goes is one window a minute, and no more
+            idle = utc_s - window.gaps[-1][1] >= IDLE_S
+            return length_s >= WINDOW_MIN_S and (advanced or idle)
         quarter = (utc_s + 1) // WINDOW_S > (window.start.utc_s + 1) // WINDOW_S
         return quarter and (advanced or length_s >= 2 * WINDOW_S)
 

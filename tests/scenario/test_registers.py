@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import alarm_rig
 import pytest
 import verify_ledger as stranger
 from register_rig import BEGIN_S, RegisterRig
 
 from edgectl.accounting.gaps import Grade
+from edgectl.alarms import Health
+from edgectl.alarms.machine import State
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.keys import load_public
 from edgectl.ledger.receipt import make_receipt
@@ -229,3 +232,17 @@ def test_a_counter_that_no_power_can_explain_confirms_nothing_and_is_said_once(
         "AUX-02.energy_import",
     ]
     assert rig.registers.devices == ("AUX-02",)
+
+
+def test_a_meter_that_disagrees_with_its_counter_is_an_alarm_until_a_window_fits(
+    tmp_path: Path,
+) -> None:
+    site = alarm_rig.alarm_directory()
+    site["devices"] = [each | {"booked": each["id"] == "MTR-01"} for each in site["devices"]]
+    rig = alarm_rig.Rig(tmp_path, alarm_rig.Plant(site=site))
+    rig.settle()
+    assert "MTR-02.REGISTER" not in rig.book.states, "its energy is not booked"
+    rig.run(1, Health(disagreeing=("MTR-01",)))
+    assert "MTR-01.REGISTER" in rig.asking()
+    rig.run(1, Health())
+    assert rig.state("MTR-01.REGISTER").base is State.RETURNED

@@ -103,6 +103,29 @@ def test_a_reset_leaves_what_came_before_as_booked() -> None:
     assert window.energy_mj == window.booked_mj
 
 
+def test_a_counter_that_runs_backwards_confirms_nothing() -> None:
+    held = book()
+    run(held, 0, 100)
+    events = []
+    for at in range(101, 111):
+        shown = Shown(100_000 - 500 * (at - 100), at * NS_PER_S, 0)
+        found = held.second(Second(at, at, RUN_MJ), [shown])
+        assert found.closed == ()
+        events += [event for _, event in found.events]
+    assert events == [Event.REVERSED] * 10
+    assert held.finish() == ()
+
+
+def test_a_meter_that_comes_and_goes_makes_one_window_a_minute() -> None:
+    held = book()
+    closed = run(held, 0, 100)
+    for at in range(101, 700, 3):
+        closed += lose(held, at, at + 1, 2 * RUN_MJ) + run(held, at + 2, at + 2)
+    assert len(closed) <= 11
+    assert sum(each.energy_mj for each in closed) == (closed[-1].last_s) * RUN_MJ
+    assert closed[-1].gap_mj == 4 * RUN_MJ * len(closed[-1].gaps)
+
+
 def test_a_counter_that_stays_beyond_belief_is_another_one() -> None:
     held = book()
     run(held, 0, 100)
