@@ -270,8 +270,8 @@ SPECS = (
               "The meter's counter confirms nothing; what power says is booked.",
               "Give the profile a counter of whole steps, where the device has one."),
     EventSpec("meter.state_failed", W, ("path", "error"),
-              "Where the counters stand could not be kept: a restart of the services now leaves "
-              "their open windows unconfirmed.", "Free space or repair the disk."),
+              "Where the counters stand could not be kept or read: windows that are open over a "
+              "restart of the services stay unconfirmed.", "Free space or repair the disk."),
     # alarms
     EventSpec("alarm.annunciated", W,
               ("alarm", "priority", "title", "scan", "operator_action"),

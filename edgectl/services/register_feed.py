@@ -23,7 +23,7 @@ from edgectl.accounting.bounds import point_u_ratio
 from edgectl.accounting.counters import MJ_PER_J, WIDTH_BITS, steps_of
 from edgectl.accounting.following import Closed, Followed, Margin, MarginBook, Second, Shown
 from edgectl.accounting.registers import Counter, Event
-from edgectl.errors import DataError
+from edgectl.errors import DataError, SegmentError
 from edgectl.events import emit
 from edgectl.image import JournalBatch, SegmentReader
 from edgectl.image.points import PointDecoder
@@ -59,7 +59,7 @@ class _Run:
         self.decoder = PointDecoder(directory)
         self.margins = margins_of(directory)
         self.books: list[MarginBook | None] = [None] * len(self.margins)
-        self.next_seq = 0
+        self.next_seq = reader.oldest_seq
         self.hold_ns = int(directory.get("meter_hold_ns") or 0)
         self.last_utc_ns: int | None = None
         self.pending: Array = np.zeros(0, reader.layout.record)
@@ -87,7 +87,10 @@ class _Run:
         """Books of margins whose counters' steps are known now; what never will be, and why."""
         refused = []
         if any(each is None for each in self.books):
-            self.decoder.learn(self.reader.snapshot()["samples"])
+            try:
+                self.decoder.learn(self.reader.snapshot()["samples"])
+            except SegmentError:
+                return []  # there is none yet, or it is being written: at the next call
         for at, margin in enumerate(self.margins):
             if self.books[at] is not None or margin.counters[0] in self.unfollowed:
                 continue
@@ -272,25 +275,30 @@ class RegisterFeed:
         self._run: _Run | None = None
         self._waiting: list[Correct] = []
         self._failed = False
+        self._saved_seq = -1
         self._said: set[tuple[str, Event]] = set()  # since a window of the counter closed
 
     def attach(self, reader: SegmentReader) -> None:
         """Follow this run, from where it was left."""
-        run = self._run = _Run(reader)
-        run.next_seq = reader.oldest_seq
-        self.disagreeing = {}
+        run = _Run(reader)
+        self.disagreeing, self._saved_seq = {}, -1
         said = self._kept()
         known = [list(each.counters) for each in run.margins]
         if said and said.get("boot_id") == reader.boot_id and said.get("meters") == known:
-            run.resume(said)
+            try:
+                run.resume(said)
+                self._make_books(run)
+            except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+                emit(self._log, "meter.state_failed", path=str(self.path), error=repr(error))
+                run = _Run(reader)
+        self._run = run
 
     def pump(self) -> None:
         """Look at every second that the ledger has booked since the last call."""
         run = self._run
         if run is None or not run.margins:
             return
-        for tag, reason in run.make_books():
-            emit(self._log, "meter.not_followed", meter=tag, reason=reason)
+        self._make_books(run)
         for _ in range(BATCHES_PER_PUMP):
             left = self._ledger.booked_seq - run.next_seq
             if left <= 0 or len(self._waiting) >= WAITING_MAX:
@@ -303,15 +311,21 @@ class RegisterFeed:
             whole = batch.next_seq >= self._ledger.booked_seq
             for at, followed in run.seconds(batch, whole=whole):
                 self._say(run, at, followed)
-        if self._write():
+        if self._write() and run.next_seq != self._saved_seq:
+            self._saved_seq = run.next_seq
             self._save(run)
+
+    def _make_books(self, run: _Run) -> None:
+        for tag, reason in run.make_books():
+            emit(self._log, "meter.not_followed", meter=tag, reason=reason)
 
     def finish(self) -> None:
         """The run is over and booked to its end: what the counters still say of it."""
         run = self._run
         if run is None:
             return
-        self.pump()
+        for _ in range(run.reader.layout.journal_slots // JOURNAL_BATCH + 1):
+            self.pump()
         for at, book in enumerate(run.books):
             if book is not None:
                 self._say(run, at, Followed((), book.finish()))

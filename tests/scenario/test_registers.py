@@ -1,5 +1,6 @@
 """The campus in process: what its meters' own counters say comes into the ledger and the books."""
 
+import json
 from pathlib import Path
 
 import alarm_rig
@@ -150,6 +151,24 @@ def test_while_the_ledger_takes_nothing_corrections_wait_and_nothing_is_kept(
     assert len([each for each in rig.read("IT-A") if each.last_s == BEGIN_S + 899]) == 1
     assert rig.registers.path.read_bytes() != kept
     rig.finish()
+
+
+def test_a_note_of_where_the_counters_stood_that_cannot_be_read_is_said_and_left(
+    rig: RegisterRig,
+) -> None:
+    rig.run(100)
+    rig.ledger.close()
+    said = json.loads(rig.registers.path.read_text())
+    for broken in ("{", json.dumps(said | {"books": [{}]}), json.dumps({"version": 1})):
+        rig.registers.path.write_text(broken)
+        rig.open()
+        rig.run(10)
+        rig.ledger.close()
+    assert len(rig.said("meter.state_failed")) == 1, "the others are of no run of ours"
+    rig.open()
+    rig.run(20)
+    rig.finish()
+    assert rig.of("IT-A")
 
 
 def test_seconds_that_the_journal_lost_are_not_confirmed(rig: RegisterRig) -> None:
