@@ -252,6 +252,26 @@ SPECS = (
               "See whether the directory or the server is there."),
     EventSpec("ledger.witness_restored", I, ("witness",),
               "The witness has the heads that waited for it.", NOTHING),
+    # meters
+    EventSpec("meter.disagreed", W,
+              ("meter", "of", "first_s", "last_s", "booked_mj", "register_mj", "u_mj", "problem"),
+              "What a meter's power adds up to is not what its own counter advanced; the counter "
+              "is booked.",
+              "Compare both at the meter's display; look for a ratio set on one of them only."),
+    EventSpec("meter.recovered", I,
+              ("meter", "of", "first_s", "last_s", "booked_mj", "register_mj"),
+              "A meter was lost for a time; its counter gives the energy of the gap.",
+              "None for the books; find out why it was lost."),
+    EventSpec("meter.register_broken", W, ("meter", "found"),
+              "The counter did not go on as a counter does; its open window stands as booked.",
+              "If the meter was changed or set: nothing. If it ran backwards: look at the "
+              "direction of its current transformers."),
+    EventSpec("meter.not_followed", W, ("meter", "reason"),
+              "The meter's counter confirms nothing; what power says is booked.",
+              "Give the profile a counter of whole steps, where the device has one."),
+    EventSpec("meter.state_failed", W, ("path", "error"),
+              "Where the counters stand could not be kept or read: windows that are open over a "
+              "restart of the services stay unconfirmed.", "Free space or repair the disk."),
     # alarms
     EventSpec("alarm.annunciated", W,
               ("alarm", "priority", "title", "scan", "operator_action"),

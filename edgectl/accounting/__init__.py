@@ -7,6 +7,8 @@ rings         the order of buses, and rings in it
 storage       what a battery holds, and of whose carbon
 counters      the energy counters of device profiles
 registers     a meter's counter as the truth, power as its shape
+following     a row or column of the ledger's table with the counters that stand for it
+corrections   what the counters said, over what was booked
 intervals     seconds cut where a factor changes, clocks that were set
 gaps          what was measured and what stands in for what was not
 period        rows of the ledger into minutes, quarters and hours

@@ -7,9 +7,10 @@ only widen the interval of a figure over 1.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import sqrt
+from typing import Any
 
 from edgectl.accounting.gaps import Grade
 from edgectl.accounting.period import Interval
@@ -18,6 +19,7 @@ from edgectl.accounting.uncertainty import (
     Contribution,
     carbon_bound_ug,
     energy_bound_mj,
+    meter_u_ratio,
     ratio_bound,
 )
 from edgectl.errors import DataError
@@ -27,16 +29,44 @@ KILOWATT_HOUR_MJ = 3_600_000_000
 UG_PER_KILOGRAM = 1_000_000_000
 
 
+UNDECLARED_METER, UNDECLARED_TRANSFORMER, UNDECLARED_FACTOR = "2", "1", 0.2
+
+
+def point_u_ratio(accuracy_class: str | None, ct_class: str | None) -> float:
+    """Of a metering point as a site file declares it; what it does not is taken as poor.
+
+    KeyError for a class that is in no table.
+    """
+    return meter_u_ratio(accuracy_class or UNDECLARED_METER, ct_class or UNDECLARED_TRANSFORMER)
+
+
 @dataclass(frozen=True, slots=True)
 class MeterUncertainty:
     """Relative standard uncertainties that are declared for a site.
 
     meter     of a metering point, see uncertainty.meter_u_ratio
     factor    of the zone's emission factor; no official figure exists, 0.05 to 0.2 is usual
+    points    by source or sink, where it is not that of `meter`
     """
 
     meter: float
     factor: float
+    points: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def declared(cls, start: Mapping[str, Any]) -> "MeterUncertainty":
+        """Of the content of a START or NAMES row; what it does not declare counts as poor."""
+        points: dict[str, float] = {}
+        for each in start.get("meters") or ():
+            u_ratio = point_u_ratio(each["accuracy_class"], each["ct_class"])
+            points[each["of"]] = max(u_ratio, points.get(each["of"], 0.0))
+        factor = start.get("factor_u_ratio")
+        poor = point_u_ratio(None, None)
+        return cls(poor, UNDECLARED_FACTOR if factor is None else factor, points)
+
+    def of(self, name: str) -> float:
+        """Of the metering point of a source or sink."""
+        return self.points.get(name, self.meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +114,7 @@ def _loads(listed: Iterable[Interval], declared: MeterUncertainty) -> Iterable[C
             if interval.loads.get(sink) == "it":
                 energy_mj[sink] += mj
         for load, mj in energy_mj.items():
-            yield Contribution(load, "", mj, 0, declared.meter, _fixed_mj(interval, mj))
+            yield Contribution(load, "", mj, 0, declared.of(load), _fixed_mj(interval, mj))
 
 
 def _sources(listed: Iterable[Interval], declared: MeterUncertainty) -> Iterable[Contribution]:
@@ -98,7 +128,7 @@ def _sources(listed: Iterable[Interval], declared: MeterUncertainty) -> Iterable
             if mj:
                 booked = carbon_ug[source] * MJ_MG_PER_UG // mj
                 yield Contribution(
-                    source, "grid", mj, booked, declared.meter, _fixed_mj(interval, mj),
+                    source, "grid", mj, booked, declared.of(source), _fixed_mj(interval, mj),
                     declared.factor,
                 )  # fmt: skip
 

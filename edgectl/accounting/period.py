@@ -5,12 +5,13 @@ the ledger does not have stands in the coverage, never as a zero that looks meas
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from edgectl.accounting.amounts import LocationCarbon
 from edgectl.accounting.books import Names
+from edgectl.accounting.corrections import Correction, Deltas, Spread, Table
 from edgectl.accounting.gaps import Coverage, Grade
 
 LENGTH_S_MAX = 3_600  # evidence is of an hour at most
@@ -61,6 +62,7 @@ class Interval:
     stocks          of the last second: (mJ, ug) by storage
     default_scans   in which the zone's default stood in for the factor
     factor_mg_per_kwh   least and greatest grid factor used; None before the first second
+    deltas          what corrections add to it; as_corrected() applies them
     """
 
     start_s: int
@@ -77,6 +79,26 @@ class Interval:
     counts: Counter[Grade] = field(default_factory=Counter)
     stocks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     factor_mg_per_kwh: tuple[int, int] | None = None
+    deltas: Deltas = field(default_factory=Deltas)
+
+    def as_corrected(self) -> "Interval":
+        """The same interval with its corrections applied; this one stays as booked.
+
+        Each source and sink differs from what was booked by its delta, exactly. Storages'
+        stocks are the kernel's, as booked.
+        """
+        high = self.factor_mg_per_kwh[1] if self.factor_mg_per_kwh else 0
+        table = Table(self.energy_mj, self.carbon_ug, high)
+        table.correct(self.deltas.energy_mj)
+        counts = Counter(self.counts)
+        for grade, scans in self.deltas.moved.items():
+            moved = min(scans, counts[grade])
+            counts[grade] -= moved
+            counts[Grade.RECOVERED] += moved
+        return replace(
+            self, energy_mj=table.energy_mj, carbon_ug=table.carbon_ug, counts=counts,
+            deltas=Deltas(),
+        )  # fmt: skip
 
     @property
     def cells(self) -> list[tuple[int, int, int, int]]:
@@ -119,11 +141,15 @@ class Interval:
         return sink != EXPORT and sink not in self.names.storages
 
 
-def intervals(rows: Iterable[Row], length_s: int) -> Iterator[Interval]:
+def intervals(
+    rows: Iterable[Row], length_s: int, corrections: Sequence[Correction] = ()
+) -> Iterator[Interval]:
     """Intervals in the order of the ledger; one that two runs share comes once for each.
 
     rows       of every kind, in the order of their numbers
     length_s   of each interval, a divisor of an hour; they start at multiples of it in UTC
+    corrections   what corrections_of() found, also in records after these rows: each interval
+                  is as booked, with its deltas beside it
 
     Raises ValueError for another length, or a SECOND row whose run was not named before.
     """
@@ -131,6 +157,7 @@ def intervals(rows: Iterable[Row], length_s: int) -> Iterator[Interval]:
         raise ValueError(f"an interval of {length_s} s does not divide the hour")
     runs: dict[int, tuple[Names, dict[str, str]]] = {}
     current: Interval | None = None
+    spread = Spread(corrections, length_s)
     for row in rows:
         if row.kind.name in ("START", "NAMES"):
             content = row.content()
@@ -142,11 +169,21 @@ def intervals(rows: Iterable[Row], length_s: int) -> Iterator[Interval]:
         start_s = row.utc_s - row.utc_s % length_s
         if current is None or (current.start_s, current.boot_id) != (start_s, row.boot_id):
             if current is not None:
-                yield current
+                yield _ended(current, spread)
             current = Interval(start_s, length_s, row.boot_id, *runs[row.boot_id])
-        _add(current, row.content())
+        second = row.content()
+        _add(current, second)
+        if corrections:
+            names = current.names
+            cells = ((names.sources[at], names.sinks[to], mj) for at, to, mj, _ in second["cells"])
+            spread.second(row.boot_id, start_s, row.utc_s, cells)
     if current is not None:
-        yield current
+        yield _ended(current, spread)
+
+
+def _ended(interval: Interval, spread: Spread) -> Interval:
+    interval.deltas = spread.end(interval.boot_id, interval.start_s)
+    return interval
 
 
 def _add(interval: Interval, second: Mapping[str, Any]) -> None:

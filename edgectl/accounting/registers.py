@@ -124,6 +124,17 @@ class CounterReader:
         self.read(time_ns, first_steps)
         return replace(end, event=Event.SWAPPED)
 
+    def state(self) -> list[int | None]:
+        """Where it stands, in plain integers."""
+        exact = self._exact_mj
+        return [self.total_mj, exact.numerator, exact.denominator, self._steps, self._time_ns]
+
+    def resume(self, state: Sequence[int | None]) -> None:
+        """Go on from what state() said of this same counter."""
+        total_mj, numerator, denominator, steps, time_ns = state
+        self.total_mj, self._exact_mj = total_mj or 0, Fraction(numerator or 0, denominator or 1)
+        self._steps, self._time_ns = steps, time_ns or 0
+
     def _room(self, elapsed_ns: int) -> Fraction:
         """Most steps that can have been counted; one more for where within a step it stood."""
         energy_mj = PLAUSIBLE * self.counter.power_max_w * max(elapsed_ns, 0) / 1_000_000

@@ -135,6 +135,11 @@ KINDS = (
     Kind("{id}.WRITE", "device", "medium", "device_write_failed", "{id} refused a set point",
          "A write was refused, timed out or was cut off.", "It goes on with an older set point, "
          "or falls back by itself.", "See whether the device is in remote mode.", 0.0, 10.0),
+    Kind("{id}.REGISTER", "device", "low", "device_disagrees", "{id} and its own counter disagree",
+         "Its power, summed up, is not what its energy counter advanced.",
+         "The counter is booked; shares and PUE of the window rest on power that was wrong.",
+         "Compare both at the meter's display; look for a ratio or scale set on one of them only.",
+         where=lambda device: bool(device.get("booked"))),
     Kind("SYS.CONTROLLER", "site", "critical", "controller_gone",
          "The controller ended without a word", "Its process is gone and did not say goodbye.",
          "Nothing is controlled; devices fall back by themselves.",

@@ -54,6 +54,7 @@ class Health:
     behind_scans: int = 0
     broker_away: bool = False
     controller_gone: bool = False
+    disagreeing: tuple[str, ...] = ()  # devices whose power and counter disagree
 
 
 @dataclass(slots=True)
@@ -174,6 +175,15 @@ def device_refused(batch: Batch) -> Array:
     return batch.newest(known, len(batch.directory["devices"]))
 
 
+def device_disagrees(batch: Batch) -> Array:
+    """The meter's power and its own counter disagree, in the newest window that closed."""
+    devices = batch.directory["devices"]
+    known = None
+    if batch.health is not None:
+        known = np.array([each["id"] in batch.health.disagreeing for each in devices], np.bool_)
+    return batch.newest(known, len(devices))
+
+
 def device_write_failed(batch: Batch) -> Array:
     """More writes failed than at the snapshot before."""
     return _rising(batch, "write_failures", "links", len(batch.directory["devices"]))
@@ -273,7 +283,7 @@ SOURCES: dict[str, Source] = {
     for each in (
         row_status, row_starting, row_discrepancy, row_bypassed, row_under_test,
         row_proof_overdue, never_proved, safe_starting, device_silent, device_refused,
-        device_write_failed,
+        device_write_failed, device_disagrees,
         requests_rejected, foreign_writes, safe_state, not_armed, carbon_default,
         balance_broken, maintenance, overruns, journal_gap, controller_gone, ledger_failing,
         broker_away, behind,

@@ -63,6 +63,20 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Correct:
+    """A correction that is to be appended.
+
+    last_seq   of the SECOND record it refers to: the last that it corrects
+    part       whose figures they are
+    """
+
+    last_seq: int
+    reason: str
+    figures: Payload
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """How the sinks of a run are divided between the site, at 0, and its tenants."""
 
@@ -138,7 +152,7 @@ def start_said(directory: Mapping[str, Any], boot_id: int) -> Said:
         **{
             name: directory.get(name)
             for name in ("site", "site_sha256", "zone", "carbon_basis", "period_ns", "sources",
-                         "sinks", "methods", "buses")
+                         "sinks", "methods", "buses", "meters", "factor_u_ratio")
         },
         "storages": [each["id"] for each in directory["storages"]],
         "interlocks": [each["id"] for each in directory["interlocks"]],

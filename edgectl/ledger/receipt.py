@@ -107,16 +107,22 @@ def make_receipt(ledger: Ledger, tenant: str, from_s: int, to_s: int) -> bytes:
 
 
 def _asked(ledger: Ledger, from_s: int, to_s: int) -> tuple[int, int]:
-    """Numbers of the first and last second asked for. Raises ReceiptError."""
+    """Numbers of the first second asked for, and of the last record. Raises ReceiptError.
+
+    Behind the last second stand counts and corrections of its time: they belong to it.
+    """
     first = last = None
     near = ledger.index()
     for at, (start, count, utc_s) in enumerate(near):
         following = near[at + 1][2] if at + 1 < len(near) else to_s
         if max(utc_s, following) < from_s or utc_s > to_s:
             continue
-        for row in ledger.rows(Kind.SECOND, start, start + count):
-            if from_s <= row.utc_s < to_s:
-                first, last = row.seq if first is None else first, row.seq
+        for row in ledger.rows(None, start, start + count):
+            if not from_s <= row.utc_s < to_s:
+                continue
+            if first is None and row.kind is Kind.SECOND:
+                first = row.seq
+            last = row.seq if first is not None else None
     if first is None or last is None:
         begin, end = (datetime.fromtimestamp(each, UTC).isoformat() for each in (from_s, to_s))
         raise ReceiptError(

@@ -19,10 +19,12 @@ from edgectl.ledger.clock import ClockState, clock_state
 from edgectl.ledger.payload import (
     SECOND_NS,
     Array,
+    Correct,
     Kind,
     Payload,
     Said,
     clock_said,
+    correction_said,
     gap_said,
     only_part,
     second_said,
@@ -176,6 +178,16 @@ class LedgerWriter:
         parts = only_part(part, self._split.parts, {"tenant": tenant, **count})
         self.spool.append((self._row(Kind.COUNTER, clock, Said({}, parts)), self.cursor))
         return True
+
+    def book_correction(self, correct: Correct, refers_to: int) -> None:
+        """Figures of an earlier record as they are known now.
+
+        refers_to   its number
+        """
+        said = correction_said(
+            refers_to, correct.reason, correct.figures, correct.part, self._split.parts
+        )
+        self.spool.append((self._row(Kind.CORRECTION, self._clock(), said), self.cursor))
 
     def _row(self, kind: Kind, clock: ClockState, said: Said) -> Row:
         """A record that covers no scan."""

@@ -52,5 +52,6 @@ cdef class Bus:
     cdef const int32_t* block_words      # where each block starts in it
     cdef const uint8_t* block_fast
     cdef int32_t* copied                 # second of the words in each of a block's buffers
+    cdef uint8_t* silent                 # blocks that answer nothing
     cdef int32_t seconds                 # slow encodings so far
     cdef int64_t slow_ns

@@ -5,7 +5,7 @@ spool, in memory, bounded and counted, and the controller never knows.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from edgectl.ledger import Ledger, LedgerWriter
 from edgectl.ledger.clock import ClockState, clock_state
 from edgectl.ledger.heads import TreeHead
 from edgectl.ledger.keys import key_id
+from edgectl.ledger.payload import Correct, Kind
 from edgectl.ledger.signing import (
     HEAD_INTERVAL_S,
     KeyRing,
@@ -29,6 +30,8 @@ RETRY_S = 1.0
 BATCHES_PER_PUMP = 5  # of 1000 scans: catching up must not keep MQTT waiting
 RUNS_WAITING_MAX = 10  # of the controller, that ended while the ledger could not be written
 COUNTERS_MAX = 1_000  # of all tenants, between two bookings
+REFERRED_BACK = (200, 25_000)  # records in which a corrected one is looked for
+NOT_FOUND = -1
 COUNTER_S = 10.0  # a counter is booked no more often
 
 Publish = Callable[[TreeHead], None]
@@ -112,6 +115,49 @@ class LedgerFeed:
             return False
         self._counts[key] = count
         return True
+
+    @property
+    def booked_seq(self) -> int:
+        """Every journal record before it is in a whole second that was booked."""
+        return self._writer.cursor.next_seq if self._writer else 0
+
+    @property
+    def settled(self) -> bool:
+        """All that was booked is written."""
+        return self._ledger is not None and self._writer is not None and not self._writer.spool
+
+    def correct(self, corrections: Sequence[Correct]) -> bool:
+        """Append corrections of seconds that are written; True once they are, too.
+
+        They are not written where anything still waits before them: ask again. One that was
+        written already does no harm, as the later of two for the same window holds.
+        """
+        if not self.settled:
+            return False
+        assert self._writer is not None, "what is settled has a writer"
+        try:
+            numbers = self._numbers({each.last_seq for each in corrections})
+            for each in corrections:
+                self._writer.book_correction(each, numbers.get(each.last_seq, NOT_FOUND))
+            self._writer.flush()
+        except EdgectlError as error:
+            self._failed(error, time.monotonic())
+            return False
+        return True
+
+    def _numbers(self, last_seqs: set[int]) -> dict[int, int]:
+        """Numbers of this run's SECOND records, by the last journal record of each."""
+        assert self._ledger is not None, "only what is open can be read"
+        assert self._writer is not None, "a run is written"
+        found: dict[int, int] = {}
+        for back in REFERRED_BACK:
+            first = max(0, self._ledger.next_seq - back)
+            for row in self._ledger.rows(Kind.SECOND, first):
+                if row.boot_id == self._writer.boot_id and row.last_seq in last_seqs:
+                    found[row.last_seq] = row.seq
+            if len(found) == len(last_seqs):
+                break
+        return found
 
     def close(self) -> None:
         """Sign what was written and close; the second under way stays in the journal."""

@@ -29,6 +29,7 @@ from edgectl.services.counter_feed import CounterFeed
 from edgectl.services.health import HealthPoster
 from edgectl.services.ledger_feed import LedgerFeed
 from edgectl.services.mqtt_feed import MqttFeed
+from edgectl.services.register_feed import RegisterFeed
 
 TICK_S = 0.1
 READ_OUT_S = 3.0  # under the supervisor's STOP_S
@@ -69,6 +70,7 @@ class Services:
         self.settings = settings
         self._log = log or structlog.get_logger()
         self._ledger = LedgerFeed(settings.site, settings.data_dir, self._log, self._publish_head)
+        self._registers = RegisterFeed(settings.site, settings.data_dir, self._log, self._ledger)
         self._counters = CounterFeed(self._log)
         self._heartbeat = HealthPoster(settings.site)
         self._alarms = AlarmFeed(settings.site, settings.data_dir, self._log)
@@ -116,6 +118,7 @@ class Services:
         for count in self._counters.take():
             self._ledger.count(count)
         caught_up = self._ledger.pump()
+        self._registers.pump()
         self._alarms.pump(self._health(run, over=over))
         self._pump_alarms()
         if run.mqtt is not None:
@@ -170,6 +173,7 @@ class Services:
         self._awaited = False
         self._run = _Run(reader)
         self._ledger.attach(reader)
+        self._registers.attach(reader)
         self._alarms.attach(reader)
         self._blackbox.attach(reader)
         publisher = self._publish_for(reader)
@@ -212,6 +216,7 @@ class Services:
             behind_scans=BEHIND_STEP * (behind // BEHIND_STEP),
             broker_away=self._publisher is not None and not self._publisher.connected,
             controller_gone=over and not run.reader.stopped,
+            disagreeing=self._registers.devices,
         )
 
     def _pump_alarms(self) -> None:
@@ -234,6 +239,7 @@ class Services:
         emit(self._log, "segment.ended" if run.reader.stopped else "segment.lost",
              site=self.settings.site, controller_pid=run.reader.controller_pid)  # fmt: skip
         self._done_boot = run.reader.boot_id
+        self._registers.finish()
         run.mqtt = None
         self._finish_alarms(run)
         if self._publisher is not None:

@@ -25,7 +25,7 @@ from edgectl.site_model.model import (
     Site,
     Tenant,
 )
-from edgectl.site_model.schema import BatteryEntry, LineEntry, SiteFile
+from edgectl.site_model.schema import BatteryEntry, LineEntry, PvEntry, SiteFile
 from edgectl.site_model.schema_carbon import CarbonSection
 
 NS_PER_MS = 1_000_000
@@ -63,17 +63,7 @@ def build_site(
         meter_gap_max_ns=metering.gap_max_ms * NS_PER_MS,
         devices=_devices(context),
         loads=tuple(Load(**each.model_dump()) for each in file.load),
-        pvs=tuple(
-            Pv(
-                each.id,
-                each.power,
-                each.rating_w,
-                each.limit,
-                each.deadband_w,
-                each.refresh_ms * NS_PER_MS,
-            )
-            for each in file.pv
-        ),
+        pvs=tuple(map(_pv, file.pv)),
         batteries=tuple(_battery(context, each) for each in file.battery),
         buses=_buses(file),
         flexible=_flexible(file),
@@ -150,6 +140,12 @@ def _line(entry: LineEntry) -> Line:
     fields["latency_ns"] = fields.pop("latency_ms") * NS_PER_MS
     fields["turnaround_ns"] = fields.pop("turnaround_ms") * NS_PER_MS
     return Line(**fields)
+
+
+def _pv(entry: PvEntry) -> Pv:
+    fields = entry.model_dump()
+    fields["refresh_ns"] = fields.pop("refresh_ms") * NS_PER_MS
+    return Pv(**fields)
 
 
 def _battery(context: Context, entry: BatteryEntry) -> Battery:

@@ -22,6 +22,8 @@ class Grid:
     import_cap_w: float
     import_guard_w: float
     export_max_w: float
+    accuracy_class: str | None = None
+    ct_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Carbon:
     pv_g_per_kwh: float
     initial_stock_g_per_kwh: float
     feed: CarbonFeed | None
+    factor_u_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class Load:
     kind: str
     power: str
     worst_case_w: float
+    accuracy_class: str | None = None
+    ct_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ class Pv:
     limit: str | None
     deadband_w: float
     refresh_ns: int
+    accuracy_class: str | None = None
+    ct_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,8 @@ class Battery:
     readback_tolerance_w: float
     charge_efficiency: float
     discharge_efficiency: float
+    accuracy_class: str | None = None
+    ct_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from edgectl.site_model.schema_interlock import InterlockEntry
 from edgectl.site_model.schema_ledger import LedgerSection, TenantEntry
 from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
 from edgectl.site_model.schema_types import (
+    AccuracyClass,
     Delay,
     Efficiency,
     Id,
@@ -17,6 +18,7 @@ from edgectl.site_model.schema_types import (
     PositiveWatts,
     Ratio,
     Tag,
+    TransformerClass,
     Watts,
 )
 
@@ -108,6 +110,8 @@ class GridSection(Section):
     export_max_w: Watts = Field(
         description="Most that may flow back into the grid; 0 forbids it.", examples=[0]
     )
+    accuracy_class: AccuracyClass = None
+    ct_class: TransformerClass = None
 
 
 class MeteringSection(Section):
@@ -209,6 +213,8 @@ class LoadEntry(Section):
         description="What the bus counts as when its meter is lost; too low hides an overload.",
         examples=[12_000_000],
     )
+    accuracy_class: AccuracyClass = None
+    ct_class: TransformerClass = None
 
 
 class PvEntry(Section):
@@ -228,6 +234,8 @@ class PvEntry(Section):
     refresh_ms: Milliseconds = Field(
         default=10_000, description="The limit is written again at least this often."
     )
+    accuracy_class: AccuracyClass = None
+    ct_class: TransformerClass = None
 
 
 class BatteryEntry(Section):
@@ -297,6 +305,8 @@ class BatteryEntry(Section):
     discharge_efficiency: Efficiency = Field(
         description="Stored to AC; the rest is booked as loss.", examples=[0.95]
     )
+    accuracy_class: AccuracyClass = None
+    ct_class: TransformerClass = None
 
 
 class BusEntry(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edgectl.profiles.schema import Section, Text
-from edgectl.site_model.schema_types import Intensity
+from edgectl.site_model.schema_types import Intensity, Ratio
 
 FeedKind = Literal["file", "mqtt", "electricity-maps", "watttime", "eia-930", "entso-e", "uk"]
 
@@ -61,6 +61,11 @@ class CarbonSection(Section):
     )
     initial_stock_g_per_kwh: Intensity = Field(
         description="Carbon of what is in the batteries at first start.", examples=[480.0]
+    )
+    factor_u_ratio: Ratio | None = Field(
+        default=None,
+        description="Standard uncertainty of the zone's factor; undeclared it counts as 0.2.",
+        examples=[0.1],
     )
     feed: CarbonFeedSection | None = Field(
         default=None,

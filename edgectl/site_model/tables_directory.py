@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from edgectl.site_model.model import Interlock, Site
+from edgectl.site_model.model import Battery, Grid, Interlock, Load, Pv, Site
 from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
 from edgectl.site_model.tables_interlock import group_names
@@ -76,6 +76,9 @@ def directory_of(
         "flexible": None if site.flexible is None else _flexible(site),
         "open_request": site.open_request,
         "open_request_output": -1 if site.open_request is None else output_index[site.open_request],
+        "meters": _meters(site),
+        "meter_hold_ns": site.meter_hold_ns,
+        "factor_u_ratio": site.carbon.factor_u_ratio,
         "sources": ["grid", "pv", "unmetered", *batteries],
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
@@ -121,6 +124,7 @@ def _devices(site: Site) -> list[dict[str, Any]]:
         for row in schedule(site)
         for device, turn_ns in zip(row.devices, row.turns_ns, strict=True)
     }
+    booked = {each["power"].partition(".")[0] for each in _meters(site)}
     return [
         {
             "id": each.id,
@@ -129,6 +133,7 @@ def _devices(site: Site) -> list[dict[str, Any]]:
             "verified": each.profile.verified,
             "address": each.address,
             "counted": each.counted,
+            "booked": each.id in booked,
             "turn_bound_ns": bounds_ns[each.id],
         }
         for each in site.devices
@@ -171,6 +176,31 @@ def interlock_digest(spec: Mapping[str, Any]) -> str:
     """What a row does, as a digest: it is another row when this differs, its wording aside."""
     acts = {key: spec[key] for key in sorted(spec.keys() - set(TEXTS))}
     return hashlib.sha256(bytes(msgpack.packb(acts))).hexdigest()[:16]
+
+
+def _meters(site: Site) -> list[dict[str, Any]]:
+    """Metering points, as the kernel has them: what they stand for, and how well they measure.
+
+    power_max_w   most that flows through one: its counter is not believed to advance further
+    """
+    cap_w = max(site.grid.import_cap_w, site.grid.export_max_w)
+    rows: list[tuple[str, Grid | Load | Battery | Pv, float]] = [("grid", site.grid, cap_w)]
+    rows += [(each.id, each, each.worst_case_w) for each in ordered_loads(site)]
+    rows += [
+        (each.id, each, max(each.charge_rating_w, each.discharge_rating_w))
+        for each in site.batteries
+    ]
+    rows += [("pv", each, each.rating_w) for each in site.pvs]
+    return [
+        {
+            "of": name,
+            "power": each.power,
+            "power_max_w": power_max_w,
+            "accuracy_class": each.accuracy_class,
+            "ct_class": each.ct_class,
+        }
+        for name, each, power_max_w in rows
+    ]
 
 
 def _battery(site: Site, own: str) -> dict[str, Any]:

@@ -104,6 +104,8 @@ cdef void publish(Bus bus, Image* image, int64_t period, int64_t done_ns) noexce
         if image.block_rows[at].every != 1 \
                 and period % image.block_rows[at].every != image.block_rows[at].phase:
             continue
+        if bus.silent[at]:
+            continue
         buffer = &image.block_buffers[at]
         back = buffer.back
         if bus.block_fast[at] or bus.copied[3 * at + back] != bus.seconds:
@@ -216,8 +218,10 @@ cdef class Bus:
                     "the last 4 of them spare")
         self.plant = plant
         cdef int32_t[::1] copied = numpy.zeros(3 * block_words.shape[0] + 1, dtype=numpy.int32)
-        self.held = (slots, actions, shadow, block_words, block_fast, copied)
+        cdef uint8_t[::1] silent = numpy.zeros(block_words.shape[0] + 1, dtype=numpy.uint8)
+        self.held = (slots, actions, shadow, block_words, block_fast, copied, silent)
         self.copied = &copied[0]
+        self.silent = &silent[0]
         self.block_fast = &block_fast[0] if block_fast.shape[0] else NULL
         self.slots = &slots[0] if slots.shape[0] else NULL
         self.slots_used = slots.shape[0]
@@ -232,6 +236,15 @@ cdef class Bus:
     def encode_all(self):
         """Bring every slot's words up to date; simulate() does so by itself."""
         encode(self, 0, self.slots_used)
+
+    def silence(self, int block, bint on):
+        """Have a block answer nothing any more, or again.
+
+        Raises IndexError for a block that is not there.
+        """
+        if not 0 <= block < len(self.held[3]):
+            raise IndexError(f"bus: block {block} of {len(self.held[3])}")
+        self.silent[block] = on
 
     def words(self, int first, int count):
         """Words of the shadow, for tests."""
