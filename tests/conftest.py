@@ -28,6 +28,12 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.fixture(autouse=True, scope="session")
+def data_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What a command leaves where no directory was named goes elsewhere than into the tree."""
+    os.environ["EDGECTL_DATA_DIR"] = str(tmp_path_factory.mktemp("edgectl-data"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's root: the folder of pyproject.toml."""
