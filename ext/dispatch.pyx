@@ -250,35 +250,33 @@ cdef double wanted_total_w(
 
 
 cdef double room_left_w(
-    const Storage* storage, const Permit* permit, double charge_max_w, double discharge_max_w,
-    bint down, bint turn) noexcept nogil:
-    """How far a request can still be moved down or up; one that ramps to zero takes no part.
+    const Storage* storage, const Permit* permit, double discharge_max_w, bint down, bint turn
+) noexcept nogil:
+    """How far a request can be moved to zero, or beyond it down to all that may be discharged.
 
-    turn  beyond zero, too: what charges may discharge
+    One that ramps to zero takes no part.
     """
     if permit.ramp_to_zero:
         return 0.0
-    if not turn:
-        return maximum(storage.request_w if down else -storage.request_w, 0.0)
-    return storage.request_w + discharge_max_w if down else charge_max_w - storage.request_w
+    if turn:
+        return storage.request_w + discharge_max_w
+    return maximum(storage.request_w if down else -storage.request_w, 0.0)
 
 
 cdef double spread_by(
-    Dispatch* dispatch, const Permit* permits, double need_w, const double* charge_max_w,
-    const double* discharge_max_w, bint down, bint turn) noexcept nogil:
+    Dispatch* dispatch, const Permit* permits, double need_w, const double* discharge_max_w,
+    bint down, bint turn) noexcept nogil:
     """Move every request by its share of the room it has; returns what is still needed, W."""
     cdef double room_w = 0.0
     cdef double share_ratio, left_w
     cdef int32_t at
     for at in range(dispatch.row.storages):
-        room_w += room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
-                              discharge_max_w[at], down, turn)
+        room_w += room_left_w(&dispatch.storages[at], &permits[at], discharge_max_w[at], down, turn)
     if room_w <= 0.0:
         return need_w
     share_ratio = minimum(need_w / room_w, 1.0)
     for at in range(dispatch.row.storages):
-        left_w = room_left_w(&dispatch.storages[at], &permits[at], charge_max_w[at],
-                             discharge_max_w[at], down, turn)
+        left_w = room_left_w(&dispatch.storages[at], &permits[at], discharge_max_w[at], down, turn)
         if left_w > 0.0:
             dispatch.storages[at].request_w += -share_ratio * left_w if down \
                 else share_ratio * left_w
@@ -287,12 +285,13 @@ cdef double spread_by(
 
 
 cdef void spread(
-    Dispatch* dispatch, const Permit* permits, double total_w, const double* charge_max_w,
-    const double* discharge_max_w) noexcept nogil:
+    Dispatch* dispatch, const Permit* permits, double total_w, const double* discharge_max_w
+) noexcept nogil:
     """Move the requests to their new sum, each by its share of the room it has left.
 
-    No battery discharges for the cap while another still charges: energy would go
-    round in a circle, at a loss. First all charging is given up, then all discharge.
+    Down for the import cap: first all charging is given up, then the batteries
+    discharge, so that no energy goes round in a circle. Up for the export limit:
+    discharge is given up, and that is always enough.
     """
     cdef double sum_w = 0.0
     cdef double need_w
@@ -306,11 +305,10 @@ cdef void spread(
     dispatch.shortage_w = 0.0
     if need_w < 1.0:
         return
-    need_w = spread_by(dispatch, permits, need_w, charge_max_w, discharge_max_w, down, False)
-    if need_w > 0.0:
-        need_w = spread_by(dispatch, permits, need_w, charge_max_w, discharge_max_w, down, True)
-    if down:
-        dispatch.shortage_w = maximum(need_w, 0.0)
+    need_w = spread_by(dispatch, permits, need_w, discharge_max_w, down, False)
+    if down and need_w > 0.0:
+        dispatch.shortage_w = maximum(
+            spread_by(dispatch, permits, need_w, discharge_max_w, down, True), 0.0)
 
 
 cdef void permit_storage(
@@ -373,8 +371,7 @@ cdef void dispatch_decide(
         total_w += storage.request_w
         held_w += storage.output_w
     spread(dispatch, permits, wanted_total_w(
-        dispatch, total_w, held_w, dispatch.import_cap_w - row.import_guard_w),
-        charge_max_w, discharge_max_w)
+        dispatch, total_w, held_w, dispatch.import_cap_w - row.import_guard_w), discharge_max_w)
     for at in range(row.storages):
         permit_storage(
             &dispatch.storage_rows[at], &dispatch.storages[at], &permits[at],

@@ -13,7 +13,14 @@ from edgectl._kernel.journal import MailKind
 from edgectl._kernel.kernel import Kernel
 from edgectl._kernel.process_image import PointType
 from edgectl._kernel.quality import Quality, Reason
-from edgectl.cli.bench_tables import INTERNAL, STORAGE_INTERNAL, Draft, directory_of, tables_of
+from edgectl.cli.bench_tables import (
+    INTERNAL,
+    STORAGE_INTERNAL,
+    Draft,
+    common_arrays,
+    directory_of,
+    tables_of,
+)
 from edgectl.image import private_segment
 from edgectl.image.mailbox import post
 from edgectl.plant.fault_server import FaultServer
@@ -113,9 +120,6 @@ class WireRig:
     def _tables(
         self, draft: Draft, first: int, battery: Fields | None, probes: Sequence[Fields]
     ) -> Any:
-        scan = {f"{name}_point": first + at for at, name in enumerate(INTERNAL)}
-        scan |= {"period_ns": PERIOD_NS, "lead_ns": LEAD_NS}
-        scan["first_device_age_point"] = first + len(INTERNAL)
         own = first + len(INTERNAL) + len(draft.devices)
         storages: list[Fields] = []
         outputs: list[Fields] = []
@@ -134,23 +138,15 @@ class WireRig:
             self.own = {name: own + at for at, name in enumerate(STORAGE_INTERNAL)}
             row |= {f"{name}_point": point for name, point in self.own.items()}
             storages.append(row | battery)
-        arrays = {
-            "points": rows("PointRow", *draft.points),
-            "blocks": rows("BlockRow", *draft.blocks),
+        meters = [{"point": 0}] * (1 + len(storages))
+        arrays = common_arrays(draft, PERIOD_NS, loads=0, first_internal=first, meters=meters)
+        arrays["scan"]["lead_ns"] = LEAD_NS
+        arrays |= {
             "outputs": rows("OutputRow", *outputs),
-            "links": rows("LinkRow", *draft.links),
-            "devices": rows("BusDeviceRow", *draft.devices),
             "probes": rows("ProbeRow", *probes),
-            "causes": rows("CauseRow"),
-            "effects": rows("EffectRow"),
-            "interlocks": rows("InterlockRow"),
             "storages": rows("StorageRow", *storages),
-            "pvs": rows("PvRow"),
-            "flexible": rows("FlexibleRow", {}),
             "dispatch": rows("DispatchRow", {"storages": len(storages), "grid_point": 0}),
-            "meters": rows("MeterRow", *({"point": 0},) * (1 + len(storages))),
             "stocks": rows("StockRow", *({},) * len(storages)),
-            "scan": rows("ScanRow", scan),
         }
         directory = directory_of(draft, PERIOD_NS, loads=0, storages=len(storages), interlocks=0)
         return tables_of(arrays, directory)
