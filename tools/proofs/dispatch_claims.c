@@ -330,10 +330,9 @@ void share_in_room(void) {
     Storage storage;
     Permit permit = any_permit();
     double charge = nondet_uint16(), discharge = nondet_uint16();
-    _Bool down = nondet_bool(), turn = nondet_bool();
+    _Bool down = nondet_bool(), turn = down && nondet_bool();
     storage.request_w = (int16_t)nondet_uint16();
     ASSUME(storage.request_w <= charge && storage.request_w >= -discharge);
-    ASSUME(down || !turn); /* for the export limit discharge is given up, and that is enough */
     double left = F(room_left_w)(&storage, &permit, discharge, down, turn);
     double after = down ? storage.request_w - left : storage.request_w + left;
     CLAIM(left >= 0.0, "forward");
