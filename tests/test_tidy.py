@@ -220,10 +220,11 @@ def test_no_file_names_the_machine_it_was_written_on() -> None:
     above = f"{ROOT.parent}/"
     files = [*sources(".py", ".pyx", ".pxd", ".pyi", ".toml"), *tool_scripts()]
     files += [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("*.toml")]
-    report([name_of(p) for p in files if above != "/" and above in p.read_text()])
+    anybodys = ("/", "/tmp/")  # in every machine, so they name none
+    report([name_of(p) for p in files if above not in anybodys and above in p.read_text()])
 
 
-SCRIPTS = ("setup", "test", "demo", "new_profile", "prove", "fuzz", "tamper", "crash")
+SCRIPTS = ("setup", "test", "demo", "new_profile", "prove", "fuzz", "tamper", "crash", "peers")
 
 
 def tool_scripts() -> list[Path]:
