@@ -21,6 +21,8 @@ from edgectl.image.layout import record_dtype
 from edgectl.services import blackbox_feed
 from edgectl.services.blackbox_feed import BlackboxFeed, pack_place, unpack_place
 
+pytestmark = pytest.mark.untraced  # minutes of simulated scans
+
 UTC_NS = 1_700_000_000_123_000_000
 PERIODS_AFTER = 301  # 30 s and a scan
 

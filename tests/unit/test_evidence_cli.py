@@ -17,6 +17,8 @@ from edgectl.errors import DataError, EdgectlError, SegmentError
 from edgectl.image import create_segment
 from edgectl.services.blackbox_feed import BlackboxFeed
 
+pytestmark = pytest.mark.untraced  # minutes of simulated scans
+
 
 class SharedRig(TripRig):
     """A rig whose segment other processes could see."""

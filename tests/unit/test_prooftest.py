@@ -27,6 +27,8 @@ from edgectl.prooftest.plan import TestPlan as Plan
 from edgectl.prooftest.plan import beyond
 from edgectl.prooftest.record import NEVER_TESTED
 
+pytestmark = pytest.mark.untraced  # minutes of simulated scans
+
 UTC_S = 1_700_000_000
 DAY_S = 86_400
 

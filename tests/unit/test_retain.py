@@ -25,6 +25,8 @@ from edgectl.controller.retain import (
     unpack_slot,
 )
 
+pytestmark = pytest.mark.untraced  # minutes of simulated scans
+
 HOUR_NS = 3_600_000_000_000
 UTC_NS = 1_700_000_000_000_000_000
 INTERLOCKS = TABLES.directory["interlocks"]

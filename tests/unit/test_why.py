@@ -22,6 +22,8 @@ from edgectl.explain.words import power, quantity, seconds
 from edgectl.image import post
 from edgectl.image.points import PointDecoder, PointValue
 
+pytestmark = pytest.mark.untraced  # minutes of simulated scans
+
 OPERATOR = int(RequestSource.SOURCE_OPERATOR)
 
 
