@@ -1,10 +1,7 @@
 """Which source fed which load, and the carbon that came with it, in integers.
 
-Proportional sharing at the site's bus (Bialek, IEE Proc.-GTD 143(4) 1996):
-each scan's source energies are apportioned over its sinks so that every row
-and every column adds up to the last mJ. Sources are taken in order; each is
-spread over what the sinks still need by cumulative integer shares, and the
-last takes the rest. Carbon follows its source's energy to the last ug.
+Each scan's meter energies enter and leave at their buses, every bus is closed, and
+network.pyx traces who fed whom. Carbon follows its source's energy to the last ug.
 
 Design of the battery: a stock of stored energy and its carbon, weighted
 average. Charging adds carbon with the energy, discharging takes it out at the
@@ -14,16 +11,15 @@ stock's intensity; standby loss leaves the carbon in (it concentrates).
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
+from edgectl._kernel.network cimport (
+    BUSES_MAX, FEEDERS_MAX, GENERATORS_MAX, LOADS_MAX, STORAGES_MAX, FeederRow, Network,
+    network_begin, network_enter, network_feed, network_join, network_leave, network_trace)
+from edgectl._kernel.shares cimport share
 from edgectl._kernel.totalizer cimport int128, total_add
 
 cdef enum:
     MJ_MG_PER_UG = 3600000       # mJ * mg/kWh / 3 600 000 = ug
     PPM = 1000000
-
-
-cdef int64_t share(int64_t amount, int64_t part, int64_t whole) noexcept nogil:
-    """floor(amount * part / whole) for 0 <= part <= whole, whole > 0; never overflows."""
-    return <int64_t> (<int128> amount * part / whole)
 
 
 cdef int64_t carbon_ug(
@@ -84,85 +80,128 @@ cdef void stock_fill(
     stock.carbon_ug += charged_ug
 
 
-cdef void add_signed(Flows* flows, int32_t sink, int64_t energy_mj) noexcept nogil:
-    """A sink's energy; a meter that reads backwards is a source nobody metered."""
-    if energy_mj >= 0:
-        flows.sink_mj[sink] += energy_mj
+cdef void enter(Flows* flows, int32_t bus, int32_t source, int64_t energy_mj) noexcept nogil:
+    """A source's energy at a bus."""
+    flows.source_mj[source] += energy_mj
+    network_enter(flows.net, bus, source, energy_mj)
+
+
+cdef void leave(Flows* flows, int32_t bus, int32_t sink, int64_t energy_mj) noexcept nogil:
+    """A sink's energy at a bus."""
+    flows.sink_mj[sink] += energy_mj
+    network_leave(flows.net, bus, sink, energy_mj)
+
+
+cdef void generate(
+    Flows* flows, int32_t bus, int32_t source, int64_t energy_mj, int64_t* lost_mj
+) noexcept nogil:
+    """PV or a generator, import positive: what it takes for itself is a loss at its bus."""
+    if energy_mj < 0:
+        enter(flows, bus, source, -energy_mj)
     else:
-        flows.source_mj[SOURCE_UNMETERED] -= energy_mj
+        lost_mj[bus] += energy_mj
+        flows.net.net_mj[bus] += energy_mj
 
 
-cdef void gather(
-    Flows* flows, int64_t grid_mj, int64_t pv_mj, const int64_t* load_mj,
-    const int64_t* storage_mj) noexcept nogil:
-    """Sort this scan's meter energies into sources and sinks and close the balance.
+cdef void gather_metered(Flows* flows, const int64_t* meter_mj, int64_t* lost_mj) noexcept nogil:
+    """Sort this scan's meter energies into sources and sinks, each at its bus.
 
-    What the sources delivered and no meter saw arrive is losses; what arrived
-    and no source meter saw leave is unmetered.
+    lost_mj  by bus: what PV and generators took for themselves
+
+    PV blocks of one bus are netted: a block that stands by takes from its neighbours.
+    A load's meter that reads backwards is a source nobody metered.
     """
-    cdef int32_t at
-    cdef int32_t export = flows.loads + flows.storages
-    cdef int64_t residual
+    cdef const int32_t* bus = flows.meter_buses
+    cdef int32_t at, meter
+    cdef int64_t pv_mj[BUSES_MAX]
+
+    for at in range(flows.loads):
+        if meter_mj[1 + at] >= 0:
+            leave(flows, bus[1 + at], at, meter_mj[1 + at])
+        else:
+            enter(flows, bus[1 + at], SOURCE_UNMETERED, -meter_mj[1 + at])
+    meter = 1 + flows.loads
+    for at in range(flows.storages):
+        if meter_mj[meter + at] >= 0:
+            leave(flows, bus[meter + at], flows.loads + at, meter_mj[meter + at])
+        else:
+            enter(flows, bus[meter + at], SOURCE_STORAGE + at, -meter_mj[meter + at])
+    if meter_mj[0] >= 0:
+        enter(flows, bus[0], SOURCE_GRID, meter_mj[0])
+    else:
+        leave(flows, bus[0], flows.loads + flows.storages, -meter_mj[0])
+    meter += flows.storages
+    memset(pv_mj, 0, flows.net.buses * sizeof(int64_t))
+    for at in range(flows.pvs):
+        pv_mj[bus[meter + at]] += meter_mj[meter + at]
+    for at in range(flows.net.buses):
+        generate(flows, at, SOURCE_PV, pv_mj[at], lost_mj)
+    meter += flows.pvs
+    for at in range(flows.generators):
+        generate(flows, bus[meter + at], SOURCE_STORAGE + flows.storages + at,
+                 meter_mj[meter + at], lost_mj)
+
+
+cdef void gather(Flows* flows, const int64_t* meter_mj) noexcept nogil:
+    """Sources and sinks of this scan, with every bus closed.
+
+    What came in at a bus and no meter saw leave is losses; what left and no meter
+    saw come in is unmetered.
+    """
+    cdef int64_t lost_mj[BUSES_MAX]
+    cdef int64_t open_mj
+    cdef int32_t bus
 
     memset(flows.source_mj, 0, sizeof(flows.source_mj))
     memset(flows.sink_mj, 0, sizeof(flows.sink_mj))
-    if grid_mj >= 0:
-        flows.source_mj[SOURCE_GRID] = grid_mj
-    else:
-        flows.sink_mj[export] = -grid_mj
-    if pv_mj >= 0:
-        flows.source_mj[SOURCE_PV] = pv_mj
-    else:
-        flows.sink_mj[export + 1] = -pv_mj
-    for at in range(flows.loads):
-        add_signed(flows, at, load_mj[at])
-    for at in range(flows.storages):
-        if storage_mj[at] >= 0:
-            flows.sink_mj[flows.loads + at] = storage_mj[at]
+    memset(lost_mj, 0, flows.net.buses * sizeof(int64_t))
+    network_begin(flows.net)
+    gather_metered(flows, meter_mj, lost_mj)
+    network_feed(flows.net, meter_mj)
+    for bus in range(flows.net.buses):
+        open_mj = flows.net.net_mj[bus]
+        flows.net.net_mj[bus] -= lost_mj[bus]
+        if open_mj > 0:
+            enter(flows, bus, SOURCE_UNMETERED, open_mj)
         else:
-            flows.source_mj[SOURCE_STORAGE + at] = -storage_mj[at]
-    residual = 0
-    for at in range(flows.sources):
-        residual += flows.source_mj[at]
-    for at in range(flows.sinks):
-        residual -= flows.sink_mj[at]
-    if residual >= 0:
-        flows.sink_mj[export + 1] += residual
-    else:
-        flows.source_mj[SOURCE_UNMETERED] -= residual
+            lost_mj[bus] -= open_mj
+        leave(flows, bus, flows.loads + flows.storages + 1, lost_mj[bus])
+    network_join(flows.net)
 
 
-cdef void apportion(
-    Flows* flows, FlowCell* row, int64_t energy_mj, int64_t emission_ug,
-    int64_t* needed_mj, int64_t needed_sum) noexcept nogil:
-    """Spread one source over what the sinks still need, and its carbon along with it.
-
-    row         the source's cells, zero before
-    energy_mj   at most needed_sum
-    needed_mj   by sink, reduced by what this source gave
-
-    By cumulative shares each cell is within one mJ of the exact proportion,
-    none exceeds its sink's need, and both sums are exact.
-    """
-    cdef int32_t sink
-    cdef int64_t needed_below = 0
-    cdef int64_t given = 0
-    cdef int64_t emitted = 0
-    cdef int64_t upto, cell
-
-    for sink in range(flows.sinks):
-        if needed_mj[sink] == 0:
+cdef void emit(
+    Flows* flows, int64_t grid_mg_per_kwh, int64_t pv_mg_per_kwh, int64_t unmetered_mg_per_kwh
+) noexcept nogil:
+    """The carbon of each source, laid beside its energy at each bus, to the last ug."""
+    cdef int32_t source, bus, generator
+    cdef int64_t intensity, energy_mj, given, emitted, upto
+    cdef FlowCell* cell
+    for source in range(flows.sources):
+        energy_mj = flows.source_mj[source]
+        flows.source_ug[source] = 0
+        if energy_mj == 0:
             continue
-        needed_below += needed_mj[sink]
-        upto = energy_mj if needed_below == needed_sum \
-            else share(energy_mj, needed_below, needed_sum)
-        cell = upto - given
-        given = upto
-        needed_mj[sink] -= cell
-        row[sink].energy_mj = cell
-        upto = emission_ug if given == energy_mj else share(emission_ug, given, energy_mj)
-        row[sink].carbon_ug = upto - emitted
-        emitted = upto
+        generator = source - SOURCE_STORAGE - flows.storages
+        if source >= SOURCE_STORAGE and generator < 0:
+            flows.source_ug[source] = stock_draw(
+                &flows.stocks[source - SOURCE_STORAGE], &flows.stock_rows[source - SOURCE_STORAGE],
+                energy_mj, unmetered_mg_per_kwh, &flows.remainder[source])
+        else:
+            intensity = unmetered_mg_per_kwh
+            if source == SOURCE_GRID:
+                intensity = grid_mg_per_kwh
+            elif source == SOURCE_PV:
+                intensity = pv_mg_per_kwh
+            elif generator >= 0:
+                intensity = flows.generator_rows[generator].mg_per_kwh
+            flows.source_ug[source] = carbon_ug(energy_mj, intensity, &flows.remainder[source])
+        given, emitted = 0, 0
+        for bus in range(flows.net.buses):
+            cell = &flows.net.entered[bus * SOURCES_MAX + source]
+            given += cell.energy_mj
+            upto = share(flows.source_ug[source], given, energy_mj)
+            cell.carbon_ug = upto - emitted
+            emitted = upto
 
 
 cdef void settle(Flows* flows) noexcept nogil:
@@ -213,84 +252,90 @@ cdef int64_t abs_difference(int64_t a, int64_t b) noexcept nogil:
 
 
 cdef void flows_trace(
-    Flows* flows, int64_t grid_mj, int64_t pv_mj, const int64_t* load_mj,
-    const int64_t* storage_mj, int64_t grid_mg_per_kwh, int64_t pv_mg_per_kwh,
+    Flows* flows, const int64_t* meter_mj, int64_t grid_mg_per_kwh, int64_t pv_mg_per_kwh,
     int64_t unmetered_mg_per_kwh) noexcept nogil:
     """Trace one scan's energies from sources to sinks, with their carbon.
 
-    grid_mj, pv_mj        import and generation positive
-    load_mj               [loads], consumption positive
-    storage_mj            [storages], charge positive
+    meter_mj              of each meter in the site's order, import and charge positive
     *_mg_per_kwh          intensities in force; that of unmetered energy is the default
 
     Invariants, tested each scan: every source's cells add up to it, every
     sink's to it, and all carbon that entered is in a cell.
     """
-    cdef int64_t needed_mj[SINKS_MAX]
-    cdef int64_t needed_sum = 0
-    cdef int32_t at
-    cdef int64_t energy_mj, intensity
-
-    gather(flows, grid_mj, pv_mj, load_mj, storage_mj)
+    gather(flows, meter_mj)
     memset(flows.cells, 0, flows.sources * flows.sinks * sizeof(FlowCell))
-    for at in range(flows.sinks):
-        needed_mj[at] = flows.sink_mj[at]
-        needed_sum += flows.sink_mj[at]
-    for at in range(flows.sources):
-        energy_mj = flows.source_mj[at]
-        flows.source_ug[at] = 0
-        if energy_mj == 0:
-            continue
-        if at >= SOURCE_STORAGE:
-            flows.source_ug[at] = stock_draw(
-                &flows.stocks[at - SOURCE_STORAGE], &flows.stock_rows[at - SOURCE_STORAGE],
-                energy_mj, unmetered_mg_per_kwh, &flows.remainder[at])
-        else:
-            intensity = unmetered_mg_per_kwh
-            if at == SOURCE_GRID:
-                intensity = grid_mg_per_kwh
-            elif at == SOURCE_PV:
-                intensity = pv_mg_per_kwh
-            flows.source_ug[at] = carbon_ug(energy_mj, intensity, &flows.remainder[at])
-        apportion(flows, flows.cells + at * flows.sinks, energy_mj, flows.source_ug[at],
-                  needed_mj, needed_sum)
-        needed_sum -= energy_mj
+    emit(flows, grid_mg_per_kwh, pv_mg_per_kwh, unmetered_mg_per_kwh)
+    network_trace(flows.net, flows.cells)
     settle(flows)
 
 
 cdef class FlowBench:
-    """Flows on their own, fed scan by scan; the tests' door."""
+    """Flows on their own, fed scan by scan; the tests' door.
+
+    efficiencies_ppm   (charge, discharge) of each storage; energies_j  what each holds
+    generators_mg      intensity of each generator, mg/kWh
+    meter_buses        bus of each meter in the site's order; all at bus 0 where left out
+    feeders            (from bus, to bus, whether it is metered); metered ones first
+    """
 
     cdef Flows flows
+    cdef Network net
     cdef FlowCell[SOURCES_MAX * SINKS_MAX] cells
     cdef FlowTotal[SOURCES_MAX * SINKS_MAX] totals
     cdef StockRow[STORAGES_MAX] rows
     cdef Stock[STORAGES_MAX] held
+    cdef GeneratorRow[GENERATORS_MAX] generator_rows
+    cdef FeederRow[FEEDERS_MAX] feeder_rows
+    cdef int32_t[METERS_MAX] places
 
-    def __cinit__(self, int loads, efficiencies_ppm, energies_j, int64_t stock_mg_per_kwh):
+    def __cinit__(self, int loads, efficiencies_ppm, energies_j, int64_t stock_mg_per_kwh, *,
+                  int pvs=1, generators_mg=(), int buses=1, meter_buses=None, feeders=()):
         cdef int at
+        cdef int metered = 1 + loads + len(efficiencies_ppm) + pvs + len(generators_mg)
         if loads > LOADS_MAX or len(efficiencies_ppm) > STORAGES_MAX:
             raise ValueError(f"at most {LOADS_MAX} loads and {STORAGES_MAX} storages")
+        if buses > BUSES_MAX or len(feeders) > FEEDERS_MAX or len(generators_mg) > GENERATORS_MAX:
+            raise ValueError(f"at most {BUSES_MAX} buses, {FEEDERS_MAX} feeders and "
+                             f"{GENERATORS_MAX} generators")
+        if metered + len(feeders) > METERS_MAX:
+            raise ValueError(f"at most {METERS_MAX} meters")
         self.flows.loads, self.flows.storages = loads, len(efficiencies_ppm)
-        self.flows.sources = SOURCE_STORAGE + self.flows.storages
+        self.flows.pvs, self.flows.generators = pvs, len(generators_mg)
+        self.flows.sources = SOURCE_STORAGE + self.flows.storages + self.flows.generators
         self.flows.sinks = loads + self.flows.storages + 2
         self.flows.cells, self.flows.totals = self.cells, self.totals
         self.flows.stock_rows, self.flows.stocks = self.rows, self.held
+        self.flows.generator_rows = self.generator_rows
+        self.flows.meter_buses = self.places
+        self.flows.net = &self.net
+        self.net.buses, self.net.feeders = buses, len(feeders)
+        self.net.sources, self.net.sinks = self.flows.sources, self.flows.sinks
+        self.net.feeder_rows = self.feeder_rows
+        for at, bus in enumerate(meter_buses or ()):
+            self.places[at] = bus
+        for at, (from_bus, to_bus, has_meter) in enumerate(feeders):
+            self.feeder_rows[at] = FeederRow(from_bus, to_bus, metered + at if has_meter else -1)
+        for at, mg_per_kwh in enumerate(generators_mg):
+            self.generator_rows[at].mg_per_kwh = mg_per_kwh
         for at, (charge_ppm, discharge_ppm) in enumerate(efficiencies_ppm):
             self.rows[at] = StockRow(charge_ppm, discharge_ppm)
             stock_start(&self.held[at], energies_j[at], stock_mg_per_kwh)
 
-    def trace(self, int64_t grid_mj, int64_t pv_mj, loads_mj, storages_mj,
-              int64_t grid_mg_per_kwh, int64_t pv_mg_per_kwh=0, int64_t unmetered_mg_per_kwh=0):
-        """([source][sink] of (mJ, ug), sources (mJ, ug), sinks mJ, (error mJ, error ug))."""
-        cdef int64_t load_mj[LOADS_MAX]
-        cdef int64_t storage_mj[STORAGES_MAX]
-        for at in range(self.flows.loads):
-            load_mj[at] = loads_mj[at]
-        for at in range(self.flows.storages):
-            storage_mj[at] = storages_mj[at]
-        flows_trace(&self.flows, grid_mj, pv_mj, load_mj, storage_mj,
-                    grid_mg_per_kwh, pv_mg_per_kwh, unmetered_mg_per_kwh)
+    def trace(self, int64_t grid_mj, pv_mj, loads_mj, storages_mj, int64_t grid_mg_per_kwh,
+              int64_t pv_mg_per_kwh=0, int64_t unmetered_mg_per_kwh=0, generators_mj=(),
+              feeders_mj=()):
+        """([source][sink] of (mJ, ug), sources (mJ, ug), sinks mJ, (error mJ, error ug)).
+
+        pv_mj, generators_mj  generation positive; pv_mj a number, or one for each block
+        feeders_mj            of the metered feeders
+        """
+        cdef int64_t[METERS_MAX] meter_mj
+        blocks = [pv_mj] if isinstance(pv_mj, int) else pv_mj
+        read = [grid_mj, *loads_mj, *storages_mj, *(-each for each in blocks),
+                *(-each for each in generators_mj), *feeders_mj]
+        for at, each in enumerate(read):
+            meter_mj[at] = each
+        flows_trace(&self.flows, meter_mj, grid_mg_per_kwh, pv_mg_per_kwh, unmetered_mg_per_kwh)
         sinks = self.flows.sinks
         cells = [[(self.cells[s * sinks + t].energy_mj, self.cells[s * sinks + t].carbon_ug)
                   for t in range(sinks)] for s in range(self.flows.sources)]

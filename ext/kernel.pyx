@@ -13,7 +13,7 @@ from edgectl._kernel.authority import AuthorityStatus
 from edgectl._kernel.atomic cimport load32, load64, store32, store64
 from edgectl._kernel.authority cimport Retained, interlocks_retain
 from edgectl._kernel.carbon cimport (
-    LOADS_MAX, SOURCE_STORAGE, STORAGES_MAX, FlowCell, FlowTotal, Stock, StockRow)
+    METERS_MAX, SOURCE_STORAGE, FlowTotal, GeneratorRow, Stock, StockRow)
 from edgectl._kernel.clock cimport (
     cadence_advance, cadence_deadline_ns, enter_realtime, monotonic_ns, sleep_until,
     thread_cpu_ns, utc_ns)
@@ -27,6 +27,8 @@ from edgectl._kernel.interlock cimport (
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
 from edgectl._kernel.monitor cimport MonitorRow, MonitorState
+from edgectl._kernel.network cimport (
+    BUSES_MAX, FEEDERS_MAX, GENERATORS_MAX, LOADS_MAX, STORAGES_MAX, FeederRow, FlowCell, Network)
 from edgectl._kernel.overload cimport CurveRow
 from edgectl._kernel.process_image cimport (
     BUFFER_INDEX, BlockBuffer, BlockRow, DeviceLink, OutputBuffer, OutputRow, PointRow, block_fault,
@@ -204,20 +206,45 @@ cdef class Kernel:
         cdef KernelState* state = self.state
         cdef const MeterRow[::1] meters = self.tables["meters"]
         cdef const StockRow[::1] stocks = self.tables["stocks"]
-        if state.row.loads > LOADS_MAX:
-            raise ValueError(f"{state.row.loads} loads; at most {LOADS_MAX}")
+        if state.row.loads > LOADS_MAX or meters.shape[0] > METERS_MAX:
+            raise ValueError(f"{state.row.loads} loads and {meters.shape[0]} meters; "
+                             f"at most {LOADS_MAX} and {METERS_MAX}")
         state.meters = meters.shape[0]
         state.meter_rows = &meters[0]
         state.meter_states = <Meter*> room(meters.shape[0], sizeof(Meter))
         state.flows.loads = state.row.loads
         state.flows.storages = stocks.shape[0]
-        state.flows.sources = SOURCE_STORAGE + state.flows.storages
+        self.bind_network()
+        state.flows.sources = SOURCE_STORAGE + state.flows.storages + state.flows.generators
         state.flows.sinks = state.flows.loads + state.flows.storages + 2
         state.flows.stock_rows = &stocks[0] if stocks.shape[0] else NULL
         state.flows.stocks = <Stock*> room(stocks.shape[0], sizeof(Stock))
+        state.flows.net.sources, state.flows.net.sinks = state.flows.sources, state.flows.sinks
         cells = state.flows.sources * state.flows.sinks
         state.flows.cells = <FlowCell*> room(cells, sizeof(FlowCell))
         state.flows.totals = <FlowTotal*> room(cells, sizeof(FlowTotal))
+
+    cdef void bind_network(self) except *:
+        cdef KernelState* state = self.state
+        cdef const GeneratorRow[::1] generators = self.tables["generators"]
+        cdef const FeederRow[::1] feeders = self.tables["feeders"]
+        cdef const int32_t[::1] places = self.tables["meter_buses"]
+        buses = max(self.tables["meter_buses"].max(), 0) + 1
+        for name in ("from_bus", "to_bus"):
+            buses = max(buses, self.tables["feeders"][name].max(initial=0) + 1)
+        if buses > BUSES_MAX or feeders.shape[0] > FEEDERS_MAX \
+                or generators.shape[0] > GENERATORS_MAX:
+            raise ValueError(
+                f"{buses} buses, {feeders.shape[0]} feeders and {generators.shape[0]} generators; "
+                f"at most {BUSES_MAX}, {FEEDERS_MAX} and {GENERATORS_MAX}")
+        state.flows.pvs = state.dispatch.row.pvs
+        state.flows.generators = generators.shape[0]
+        state.flows.generator_rows = &generators[0] if generators.shape[0] else NULL
+        state.flows.meter_buses = &places[0]
+        state.flows.net = <Network*> room(1, sizeof(Network))
+        state.flows.net.buses = buses
+        state.flows.net.feeders = feeders.shape[0]
+        state.flows.net.feeder_rows = &feeders[0] if feeders.shape[0] else NULL
 
     cdef void bind_segment(self) except *:
         cdef KernelState* state = self.state
@@ -267,6 +294,7 @@ cdef class Kernel:
         free(state.interlocks.group_tripped)
         free(state.meter_states)
         free(state.flows.stocks)
+        free(state.flows.net)
         free(state.flows.cells)
         free(state.flows.totals)
         free(state)

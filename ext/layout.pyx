@@ -2,13 +2,14 @@
 
 import numpy
 
-from edgectl._kernel.carbon cimport FlowCell, FlowTotal, StockRow
+from edgectl._kernel.carbon cimport FlowTotal, GeneratorRow, StockRow
 from edgectl._kernel.dispatch cimport DispatchRow, FlexibleRow, HeartbeatRow, PvRow, StorageRow
 from edgectl._kernel.fieldbus cimport BusDeviceRow, LinkRow, ProbeRow
 from edgectl._kernel.interlock cimport CauseRow, EffectRow, InterlockRow
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
 from edgectl._kernel.monitor cimport MonitorRow
+from edgectl._kernel.network cimport FeederRow, FlowCell
 from edgectl._kernel.overload cimport CurveRow
 from edgectl._kernel.process_image cimport BlockRow, DeviceLink, OutputRow, PointRow
 from edgectl._kernel.quality cimport Sample
@@ -34,6 +35,8 @@ cdef FlexibleRow flexible
 cdef DispatchRow dispatch
 cdef MeterRow meter
 cdef StockRow stock
+cdef GeneratorRow generator
+cdef FeederRow feeder
 cdef ScanRow scan
 cdef Sample sample
 cdef DeviceLink device_link
@@ -66,6 +69,8 @@ DTYPES = {
     "DispatchRow": numpy.asarray(<DispatchRow[:1]> &dispatch).dtype,
     "MeterRow": numpy.asarray(<MeterRow[:1]> &meter).dtype,
     "StockRow": numpy.asarray(<StockRow[:1]> &stock).dtype,
+    "GeneratorRow": numpy.asarray(<GeneratorRow[:1]> &generator).dtype,
+    "FeederRow": numpy.asarray(<FeederRow[:1]> &feeder).dtype,
     "ScanRow": numpy.asarray(<ScanRow[:1]> &scan).dtype,
     "Sample": numpy.asarray(<Sample[:1]> &sample).dtype,
     "DeviceLink": numpy.asarray(<DeviceLink[:1]> &device_link).dtype,

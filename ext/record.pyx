@@ -9,7 +9,7 @@ from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32
 from libc.string cimport memcpy, memset
 
 from edgectl._kernel.atomic cimport load64
-from edgectl._kernel.carbon cimport FlowCell, FlowTotal
+from edgectl._kernel.carbon cimport FlowTotal
 from edgectl._kernel.dispatch cimport Storage
 from edgectl._kernel.interlock cimport (
     INJECTIONS_MAX, ROW_BYPASSED, ROW_CAUSE, ROW_DISCREPANT, ROW_FIRST_OUT, ROW_LOCKED, ROW_START,
@@ -17,6 +17,7 @@ from edgectl._kernel.interlock cimport (
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, PointRecord, RecordHead, SnapshotHead, StorageRecord, journal_close,
     journal_open)
+from edgectl._kernel.network cimport FlowCell
 from edgectl._kernel.process_image cimport DeviceLink
 from edgectl._kernel.quality cimport Sample
 from edgectl._kernel.scan cimport DIGEST_LANES, KernelState

@@ -15,7 +15,7 @@ from edgectl._kernel.authority cimport (
     AUTHORITY_DONE, interlocks_bypass, interlocks_inject, interlocks_maintenance,
     interlocks_reset)
 from edgectl._kernel.blocks cimport r_trig
-from edgectl._kernel.carbon cimport LOADS_MAX, STORAGES_MAX, flows_trace, stock_start
+from edgectl._kernel.carbon cimport METERS_MAX, flows_trace, stock_start
 from edgectl._kernel.clock cimport wake
 from edgectl._kernel.commit cimport dispatch_commit, heartbeats_commit, open_request_commit
 from edgectl._kernel.dispatch cimport (
@@ -155,7 +155,10 @@ cdef void measure_site(KernelState* state, double aux_w, int64_t now_ns) noexcep
     """The site's own figures as points of the image; what is missing says why the grid meter is."""
     cdef const ScanRow* row = state.row
     cdef Reason missing = <Reason> state.image.samples[state.dispatch.row.grid_point].reason
-    cdef double facility_w = state.dispatch.grid_w + state.dispatch.pv_w - state.dispatch.battery_w
+    cdef int32_t generators = 1 + row.loads + state.flows.storages + state.flows.pvs
+    cdef double generated_w = -sum_power_w(state, generators, generators + state.flows.generators)
+    cdef double facility_w = (state.dispatch.grid_w + state.dispatch.pv_w + generated_w
+                              - state.dispatch.battery_w)
     cdef bint known = state.dispatch.grid_good and state.dispatch.it_w > 0.0
 
     image_set(&state.image, row.grid_power_point, state.dispatch.grid_w,
@@ -261,23 +264,14 @@ cdef void start_stocks(KernelState* state) noexcept nogil:
 
 cdef void integrate(KernelState* state) noexcept nogil:
     """Trace this scan's energy and carbon from the sources to the loads."""
-    cdef int64_t load_mj[LOADS_MAX]
-    cdef int64_t storage_mj[STORAGES_MAX]
-    cdef int64_t pv_mj = 0
+    cdef int64_t meter_mj[METERS_MAX]
     cdef int32_t at
-    cdef int32_t first_storage = 1 + state.row.loads
-    cdef int32_t first_pv = first_storage + state.dispatch.row.storages
 
     start_stocks(state)
-    for at in range(state.row.loads):
-        load_mj[at] = state.meter_states[1 + at].energy_mj
-    for at in range(state.dispatch.row.storages):
-        storage_mj[at] = state.meter_states[first_storage + at].energy_mj
-    for at in range(first_pv, state.meters):
-        pv_mj -= state.meter_states[at].energy_mj
-    flows_trace(&state.flows, state.meter_states[0].energy_mj, pv_mj, load_mj, storage_mj,
-                llrint(state.dispatch.carbon_g_per_kwh * 1000.0), state.row.pv_mg_per_kwh,
-                state.row.default_mg_per_kwh)
+    for at in range(state.meters):
+        meter_mj[at] = state.meter_states[at].energy_mj
+    flows_trace(&state.flows, meter_mj, llrint(state.dispatch.carbon_g_per_kwh * 1000.0),
+                state.row.pv_mg_per_kwh, state.row.default_mg_per_kwh)
 
 
 cdef void scan_cycle(

@@ -7,7 +7,7 @@ limits act this scan, economy waits. Battery power is charge positive.
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from edgectl._kernel.blocks cimport Hysteresis, Ramp
-from edgectl._kernel.carbon cimport STORAGES_MAX
+from edgectl._kernel.network cimport STORAGES_MAX
 from edgectl._kernel.interlock cimport TIERS_MAX, Permit, SitePermit
 from edgectl._kernel.process_image cimport Image
 from edgectl._kernel.proof cimport Proof, ProofRow

@@ -13,4 +13,5 @@ cdef class Kernel:
     cdef void bind_integrity(self) except *
     cdef void bind_dispatch(self) except *
     cdef void bind_meters(self) except *
+    cdef void bind_network(self) except *
     cdef void bind_segment(self) except *

@@ -12,7 +12,6 @@ corrections   what the counters said, over what was booked
 intervals     seconds cut where a factor changes, clocks that were set
 gaps          what was measured and what stands in for what was not
 period        rows of the ledger into minutes, quarters and hours
-books         those over the site's own buses, with the origin of every joule
 uncertainty   standard uncertainties and how they combine
 bounds        a bound on every figure of a period
 amounts       location, market and marginal carbon: types that do not mix

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from edgectl.accounting.amounts import LocationCarbon
-from edgectl.accounting.books import Names
 from edgectl.accounting.corrections import Correction, Deltas, Spread, Table
 from edgectl.accounting.gaps import Coverage, Grade
 
@@ -49,6 +48,20 @@ class Row(Protocol):
     def content(self) -> dict[str, Any]:
         """All that its operator sees."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The order of a run's sources, sinks and storages, as its START row names them."""
+
+    sources: tuple[str, ...]
+    sinks: tuple[str, ...]
+    storages: tuple[str, ...]
+
+    @classmethod
+    def of(cls, start: Mapping[str, Any]) -> "Names":
+        """Of the content of a START or NAMES row."""
+        return cls(tuple(start["sources"]), tuple(start["sinks"]), tuple(start["storages"]))
 
 
 @dataclass(slots=True)
@@ -99,15 +112,6 @@ class Interval:
             self, energy_mj=table.energy_mj, carbon_ug=table.carbon_ug, counts=counts,
             deltas=Deltas(),
         )  # fmt: skip
-
-    @property
-    def cells(self) -> list[tuple[int, int, int, int]]:
-        """As SiteBooks.book takes them."""
-        return [
-            (self.names.sources.index(source), self.names.sinks.index(sink), mj,
-             self.carbon_ug[source, sink])
-            for (source, sink), mj in self.energy_mj.items()
-        ]  # fmt: skip
 
     @property
     def it_mj(self) -> int:

@@ -126,14 +126,6 @@ class Inventory:
             carbon_ug = CarbonCarry().book_ug(initial_mj, initial_mg_per_kwh)
             self._slices.append(Slice(initial_mj, carbon_ug, {DECLARED: initial_mj}))
 
-    @classmethod
-    def holding(cls, rules: Rules, energy_mj: int, carbon_ug: int) -> "Inventory":
-        """A stock that another record has been keeping until now."""
-        made = cls(rules)
-        if energy_mj or carbon_ug:
-            made._slices.append(Slice(energy_mj, carbon_ug, {DECLARED: energy_mj}))
-        return made
-
     @property
     def energy_mj(self) -> int:
         """Stored."""

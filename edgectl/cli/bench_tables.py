@@ -112,6 +112,9 @@ def bus_tables(
 def tables_of(arrays: dict[str, NDArray[Any]], directory: dict[str, Any]) -> KernelTables:
     """The tables without names for single points, and with no monitor: a bench asks for none."""
     none: dict[str, NDArray[Any]] = {
+        "meter_buses": np.zeros(len(arrays["meters"]), dtype=np.int32),
+        "generators": rows("GeneratorRow"),
+        "feeders": rows("FeederRow"),
         "monitors": rows("MonitorRow"),
         "inputs": np.zeros(0, dtype=np.int32),
         "curves": rows("CurveRow"),

@@ -205,6 +205,10 @@ def _limits(site: Site) -> Table:
     if site.buses:
         tree = ", ".join(f"{each.id} from {each.fed_by or 'the grid'}" for each in site.buses)
         table.add_row("buses", f"{tree}; for the accounting alone")
+    for tie in site.feeders:
+        table.add_row("feeder", f"{tie.id}, {tie.from_bus} to {tie.to_bus}, by {tie.power}")
+    for own in site.generators:
+        table.add_row("generator", f"{own.id}, {own.carbon_g_per_kwh:g} g/kWh, by {own.power}")
     if site.flexible is not None:
         flexible = site.flexible
         table.add_row(

@@ -152,7 +152,8 @@ def start_said(directory: Mapping[str, Any], boot_id: int) -> Said:
         **{
             name: directory.get(name)
             for name in ("site", "site_sha256", "zone", "carbon_basis", "period_ns", "sources",
-                         "sinks", "methods", "buses", "meters", "factor_u_ratio")
+                         "sinks", "methods", "buses", "feeders", "generators", "meters",
+                         "factor_u_ratio")
         },
         "storages": [each["id"] for each in directory["storages"]],
         "interlocks": [each["id"] for each in directory["interlocks"]],

@@ -10,7 +10,9 @@ from edgectl.site_model.model import (
     Carbon,
     CarbonFeed,
     Device,
+    Feeder,
     Flexible,
+    Generator,
     Grid,
     GridCode,
     Heartbeat,
@@ -65,7 +67,7 @@ def build_site(
         loads=tuple(Load(**each.model_dump()) for each in file.load),
         pvs=tuple(map(_pv, file.pv)),
         batteries=tuple(_battery(context, each) for each in file.battery),
-        buses=_buses(file),
+        buses=tuple(Bus(each.id, each.fed_by, tuple(each.holds)) for each in file.bus),
         flexible=_flexible(file),
         open_request=file.open_request.command if file.open_request else None,
         local_reset=file.local_reset.tag if file.local_reset else None,
@@ -79,6 +81,8 @@ def build_site(
         grid_code=_grid_code(file),
         ledger=_ledger(path, file),
         tenants=tuple(Tenant(each.id, each.name, tuple(each.loads)) for each in file.tenant),
+        generators=tuple(Generator(**each.model_dump()) for each in file.generator),
+        feeders=tuple(Feeder(**each.model_dump()) for each in file.feeder),
     )
 
 
@@ -102,19 +106,6 @@ def _carbon(site: Path, section: CarbonSection) -> Carbon:
     if feed is not None and feed["path"] is not None:
         feed["path"] = site.parent / feed["path"]
     return Carbon(**fields, feed=CarbonFeed(**feed) if feed is not None else None)
-
-
-def _buses(file: SiteFile) -> tuple[Bus, ...]:
-    """Busbars; PV blocks are one source in the kernel's books, and so in these."""
-    blocks = {each.id for each in file.pv}
-    return tuple(
-        Bus(
-            each.id,
-            each.fed_by,
-            tuple(dict.fromkeys("pv" if own in blocks else own for own in each.holds)),
-        )
-        for each in file.bus
-    )
 
 
 def _devices(context: Context) -> tuple[Device, ...]:

@@ -63,6 +63,7 @@ def _check_ids(context: Context) -> None:
         ("load", [each.id for each in file.load]),
         ("pv", [each.id for each in file.pv]),
         ("battery", [each.id for each in file.battery]),
+        ("generator", [each.id for each in file.generator]),
         ("monitor", [each.id for each in file.monitor]),
     )
     seen = {SITE: "edgectl itself"}
@@ -138,6 +139,8 @@ def _check_loads_and_pv(context: Context) -> None:
             'Give the buses that feed servers kind = "it".',
             RANK_VALUE,
         )
+    for at, generator in enumerate(file.generator):
+        context.need_point(context.path("generator", at, "power"), generator.power, "W")
     for at, pv in enumerate(file.pv):
         context.need_point(context.path("pv", at, "power"), pv.power, "W")
         if pv.limit is None:
@@ -322,6 +325,8 @@ def _check_metered_once(context: Context) -> None:
     entries = [("load", at, each.id, each.power) for at, each in enumerate(file.load)]
     entries += [("pv", at, each.id, each.power) for at, each in enumerate(file.pv)]
     entries += [("battery", at, each.id, each.power) for at, each in enumerate(file.battery)]
+    entries += [("generator", at, each.id, each.power) for at, each in enumerate(file.generator)]
+    entries += [("feeder", at, each.id, each.power) for at, each in enumerate(file.feeder)]
     for section, at, own, tag in entries:
         if tag in seen:
             context.add(
@@ -354,6 +359,9 @@ def _check_bounds(context: Context) -> None:
         ("load", "LOADS_MAX", len(file.load)),
         ("pv", "PV_MAX", len(file.pv)),
         ("battery", "STORAGES_MAX", len(file.battery)),
+        ("generator", "GENERATORS_MAX", len(file.generator)),
+        ("bus", "BUSES_MAX", len(file.bus)),
+        ("feeder", "FEEDERS_MAX", len(file.bus) + len(file.feeder)),
         ("monitor", "MONITORS_MAX", len(file.monitor)),
         ("monitor", "INPUTS_MAX", sum(len(each.inputs) for each in file.monitor)),
         ("monitor", "CURVES_MAX", sum(each.curve is not None for each in file.monitor)),

@@ -1,4 +1,4 @@
-"""What the buses of a site file must be: a tree, and everything at one place."""
+"""What the buses of a site file must be: a tree, metered ties, and everything at one place."""
 
 from edgectl.profiles.problems import RANK_REFERENCE, did_you_mean
 from edgectl.site_model.context import Context
@@ -7,11 +7,16 @@ WHY = "What stands behind a feeder decides what its power was, and whose energy 
 
 
 def check_buses(context: Context) -> None:
-    """Report unknown names, a second root, a ring, and what stands at two buses."""
+    """Report unknown names, a second root, a ring, and what stands at two buses.
+
+    fed_by makes a tree, in which an unmetered feeder follows from what stands behind it.
+    Further feeders may close rings: they are metered.
+    """
     buses = context.file.bus
+    known = {each.id for each in buses}
+    _check_feeders(context, known)
     if not buses:
         return
-    known = {each.id for each in buses}
     if len(known) < len(buses):
         _add(context, 0, "id", "two buses have the same id", "Give each its own.")
     for at, bus in enumerate(buses):
@@ -27,23 +32,21 @@ def check_buses(context: Context) -> None:
         )  # fmt: skip
     elif ring := _ring(context):
         _add(
-            context,
-            0,
-            "fed_by",
-            f"{', '.join(ring)} feed one another",
-            "Let one be fed from above.",
-        )
+            context, 0, "fed_by", f"{', '.join(ring)} feed one another",
+            "Let one be fed from above, and name a tie that closes a ring as a [[feeder]].",
+        )  # fmt: skip
     _check_holds(context)
 
 
 def _check_holds(context: Context) -> None:
     file = context.file
-    blocks = {each.id for each in file.pv}
-    known = blocks | {each.id for each in file.load} | {each.id for each in file.battery}
+    known = {each.id for each in file.load} | {each.id for each in file.pv}
+    known |= {each.id for each in file.battery} | {each.id for each in file.generator}
     seen: dict[str, str] = {}
-    pv_at: set[str] = set()
     for at, bus in enumerate(file.bus):
         for own in bus.holds:
+            if own in context.broken:
+                continue
             if own not in known:
                 _add(context, at, "holds", f"unknown {own}", did_you_mean(own, known))
             elif own in seen:
@@ -52,13 +55,29 @@ def _check_holds(context: Context) -> None:
                     "Name it at one bus.",
                 )  # fmt: skip
             seen[own] = bus.id
-        pv_at |= {bus.id} if blocks & set(bus.holds) else set()
-    loose = blocks - set(seen)
-    if len(pv_at) + bool(loose and pv_at) > 1:
-        _add(
-            context, 0, "holds", "PV blocks stand at several buses; they are one source here",
-            "Name all of them at one bus.",
-        )  # fmt: skip
+
+
+def _check_feeders(context: Context, known: set[str]) -> None:
+    """Both ends of a metered feeder are buses, and not the same one."""
+    seen: set[str] = set()
+    for at, feeder in enumerate(context.file.feeder):
+        path = context.path("feeder", at)
+        for key, bus in (("from_bus", feeder.from_bus), ("to_bus", feeder.to_bus)):
+            if bus not in known:
+                remedy = did_you_mean(bus, known) if known else "Name the buses with [[bus]]."
+                context.add((*path, key), f"unknown bus {bus}", WHY, remedy, RANK_REFERENCE)
+        if feeder.from_bus == feeder.to_bus:
+            context.add(
+                (*path, "to_bus"), f"it begins and ends at {feeder.to_bus}", WHY,
+                "Name the bus at its other end.", RANK_REFERENCE,
+            )  # fmt: skip
+        if feeder.id in seen:
+            context.add(
+                (*path, "id"), f"a second feeder {feeder.id}", WHY, "Give each its own id.",
+                RANK_REFERENCE,
+            )  # fmt: skip
+        seen.add(feeder.id)
+        context.need_point((*path, "power"), feeder.power, "W")
 
 
 def _ring(context: Context) -> list[str]:

@@ -25,7 +25,10 @@ from edgectl.site_model.schema import SiteFile
 from edgectl.site_model.tags import MONITOR_VALUE
 from edgectl.site_model.use import expand
 
-ARRAYS = ("device", "load", "pv", "battery", "monitor", "heartbeat", "interlock", "tenant")
+ARRAYS = (
+    "device", "load", "pv", "battery", "generator", "bus", "feeder", "monitor", "heartbeat",
+    "interlock", "tenant",
+)  # fmt: skip
 
 
 def sites_root() -> Traversable:

@@ -129,6 +129,18 @@ class Pv:
 
 
 @dataclass(frozen=True, slots=True)
+class Generator:
+    """A generating set on a fuel; generation is negative, as PV's."""
+
+    id: str
+    power: str
+    rating_w: float
+    carbon_g_per_kwh: float
+    accuracy_class: str | None = None
+    ct_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Battery:
     """One storage asset, converter and BMS together."""
 
@@ -269,11 +281,23 @@ class GridCode:
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """A busbar. fed_by: None at the grid; holds: ids of loads, batteries, and "pv"."""
+    """A busbar. fed_by: None at the grid; holds: ids of loads, PV blocks, batteries, generators."""
 
     id: str
     fed_by: str | None
     holds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A metered line between two buses; its power is positive from from_bus to to_bus."""
+
+    id: str
+    from_bus: str
+    to_bus: str
+    power: str
+    accuracy_class: str | None = None
+    ct_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,6 +365,8 @@ class Site:
     grid_code: GridCode | None
     ledger: LedgerPolicy = LedgerPolicy()
     tenants: tuple[Tenant, ...] = ()
+    generators: tuple[Generator, ...] = ()
+    feeders: tuple[Feeder, ...] = ()
 
     @property
     def links(self) -> dict[str, tuple[Device, ...]]:

@@ -9,6 +9,7 @@ from edgectl.site_model.schema_carbon import CarbonSection
 from edgectl.site_model.schema_interlock import InterlockEntry
 from edgectl.site_model.schema_ledger import LedgerSection, TenantEntry
 from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
+from edgectl.site_model.schema_network import BusEntry, FeederEntry, GeneratorEntry
 from edgectl.site_model.schema_types import (
     AccuracyClass,
     Delay,
@@ -309,20 +310,6 @@ class BatteryEntry(Section):
     ct_class: TransformerClass = None
 
 
-class BusEntry(Section):
-    """[[bus]]: a busbar of the site, for the accounting alone."""
-
-    id: Id = Field(description="Names the bus in the accounting.", examples=["BUS-A"])
-    fed_by: Id | None = Field(
-        default=None, description="The bus that feeds it; the one without stands at the grid."
-    )
-    holds: list[Id] = Field(
-        default=[],
-        description="Loads, PV blocks and batteries at this bus; what is named nowhere stands at "
-        "the grid's.",
-    )
-
-
 class FlexibleSection(Section):
     """[flexible]: load that can wait."""
 
@@ -445,7 +432,11 @@ class SiteFile(Section):
     load: list[LoadEntry] = Field(min_length=1, description="The metered loads.")
     pv: list[PvEntry] = Field(default=[], description="PV blocks.")
     battery: list[BatteryEntry] = Field(default=[], description="Storage assets.")
+    generator: list[GeneratorEntry] = Field(default=[], description="Generating sets.")
     bus: list[BusEntry] = Field(default=[], description="The site's busbars, a tree.")
+    feeder: list[FeederEntry] = Field(
+        default=[], description="Metered lines between buses; they may close rings."
+    )
     flexible: FlexibleSection | None = Field(default=None, description="Load that can wait.")
     open_request: OpenRequestSection | None = Field(
         default=None, description="Where the request to open the breakers goes."

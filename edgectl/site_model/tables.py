@@ -23,6 +23,7 @@ from edgectl.site_model.tables_control import control_arrays, meter_rows
 from edgectl.site_model.tables_directory import directory_of
 from edgectl.site_model.tables_interlock import interlock_arrays
 from edgectl.site_model.tables_monitor import monitor_arrays
+from edgectl.site_model.tables_network import network_arrays
 from edgectl.site_model.tags import MONITOR_VALUE, internal_points
 
 Table = NDArray[np.void]
@@ -45,6 +46,9 @@ ARRAYS = (
     "flexible",
     "dispatch",
     "meters",
+    "meter_buses",
+    "generators",
+    "feeders",
     "stocks",
     "scan",
 )
@@ -76,6 +80,9 @@ class KernelTables(Mapping[str, Table]):
     flexible: Table
     dispatch: Table
     meters: Table
+    meter_buses: NDArray[np.int32]
+    generators: Table
+    feeders: Table
     stocks: Table
     scan: Table
     directory: dict[str, Any]
@@ -124,6 +131,7 @@ def compile_tables(site: Site) -> KernelTables:
         **interlock_arrays(site, point_index),
         **control_arrays(site, point_index, output_index, may_arm=not reasons),
         "meters": meter_rows(site, point_index),
+        **network_arrays(site),
         "points": points,
     }
     directory = directory_of(site, names, point_index, output_index)
@@ -188,6 +196,8 @@ def _metered(site: Site) -> Iterable[str]:
     yield site.grid.power
     yield from (load.power for load in site.loads)
     yield from (pv.power for pv in site.pvs)
+    yield from (generator.power for generator in site.generators)
+    yield from (feeder.power for feeder in site.feeders)
     yield from (battery.power for battery in site.batteries)
 
 

@@ -222,11 +222,17 @@ def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> 
 
 
 def meter_rows(site: Site, points: Mapping[str, int]) -> NDArray[np.void]:
-    """Grid, loads, storages, PV; each with the worst credible power it counts as when lost."""
+    """Grid, loads, storages, PV, generators, feeders; each with what it counts as when lost.
+
+    That is the worst credible power of what consumes, and nothing of what generates or
+    passes on: what is then missing is unmetered, at the default's intensity.
+    """
     meters = [(site.grid.power, site.grid.import_cap_w)]
     meters += [(load.power, load.worst_case_w) for load in ordered_loads(site)]
     meters += [(each.power, each.charge_rating_w) for each in site.batteries]
     meters += [(pv.power, 0.0) for pv in site.pvs]
+    meters += [(generator.power, 0.0) for generator in site.generators]
+    meters += [(feeder.power, 0.0) for feeder in site.feeders]
     return _rows(
         "MeterRow",
         [

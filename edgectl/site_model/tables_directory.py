@@ -6,16 +6,27 @@ from typing import Any
 
 import msgpack
 
-from edgectl.site_model.model import Battery, Grid, Interlock, Load, Pv, Site
+from edgectl.site_model.model import (
+    Battery,
+    Feeder,
+    Generator,
+    Grid,
+    Interlock,
+    Load,
+    Pv,
+    Site,
+)
 from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
 from edgectl.site_model.tables_interlock import group_names
 
+Metered = Grid | Load | Battery | Pv | Generator | Feeder
+
 # How the kernel books; declared with every run, so that a record says by what it was made.
 METHODS = {
-    "tracing": "proportional sharing, Bialek 1996, at one bus, each scan",
+    "tracing": "proportional sharing, Bialek 1996, over the site's buses, each scan",
     "rounding": "cumulative shares in the order of the tables; remainders are carried",
-    "losses": "a sink of their own at the site's mixture",
+    "losses": "a sink of their own, at the mixture of the bus that they leave",
     "storage": "weighted average",
     "standby": "A: the carbon stays with what is left",
     "storage_shortfall": "the zone's default intensity",
@@ -72,6 +83,19 @@ def directory_of(
         "buses": [
             {"id": each.id, "fed_by": each.fed_by, "holds": list(each.holds)} for each in site.buses
         ],
+        "feeders": [
+            {"id": each.id, "from_bus": each.from_bus, "to_bus": each.to_bus, "power": each.power}
+            for each in site.feeders
+        ],
+        "generators": [
+            {
+                "id": each.id,
+                "power": each.power,
+                "rating_w": each.rating_w,
+                "carbon_g_per_kwh": each.carbon_g_per_kwh,
+            }
+            for each in site.generators
+        ],
         "methods": METHODS,
         "flexible": None if site.flexible is None else _flexible(site),
         "open_request": site.open_request,
@@ -79,7 +103,13 @@ def directory_of(
         "meters": _meters(site),
         "meter_hold_ns": site.meter_hold_ns,
         "factor_u_ratio": site.carbon.factor_u_ratio,
-        "sources": ["grid", "pv", "unmetered", *batteries],
+        "sources": [
+            "grid",
+            "pv",
+            "unmetered",
+            *batteries,
+            *(each.id for each in site.generators),
+        ],
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
     }
@@ -184,13 +214,15 @@ def _meters(site: Site) -> list[dict[str, Any]]:
     power_max_w   most that flows through one: its counter is not believed to advance further
     """
     cap_w = max(site.grid.import_cap_w, site.grid.export_max_w)
-    rows: list[tuple[str, Grid | Load | Battery | Pv, float]] = [("grid", site.grid, cap_w)]
+    rows: list[tuple[str, Metered, float]] = [("grid", site.grid, cap_w)]
     rows += [(each.id, each, each.worst_case_w) for each in ordered_loads(site)]
     rows += [
         (each.id, each, max(each.charge_rating_w, each.discharge_rating_w))
         for each in site.batteries
     ]
     rows += [("pv", each, each.rating_w) for each in site.pvs]
+    rows += [(each.id, each, each.rating_w) for each in site.generators]
+    rows += [(f"feeder {each.id}", each, cap_w) for each in site.feeders]
     return [
         {
             "of": name,

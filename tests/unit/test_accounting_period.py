@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from edgectl.accounting.books import SiteBooks, Topology, stocks_at
 from edgectl.accounting.bounds import MeterUncertainty, period_bounds
 from edgectl.accounting.gaps import Grade
 from edgectl.accounting.period import Interval, intervals
-from edgectl.accounting.storage import Rules
 from edgectl.errors import DataError
 from edgectl.ledger import Kind
-
-RULES = Rules(950_000, 950_000, 480_000)
 
 
 @dataclass(frozen=True)
@@ -45,16 +41,6 @@ def second(boot_id: int, at_s: int, cells: list[list[int]], **other: int) -> Led
         "used_min_mg_per_kwh": 400_000, "used_max_mg_per_kwh": 400_000,
     }  # fmt: skip
     return LedgerRow(Kind.SECOND, boot_id, at_s, {**content, **other})
-
-
-def test_an_interval_can_be_traced_over_the_site() -> None:
-    cells = [[0, 0, 100, 10], [0, 2, 30, 3], [1, 0, 40, 0]]
-    (found,) = intervals([start(1), second(1, 60, cells), second(1, 61, cells)], 60)
-    rules = dict.fromkeys(found.names.storages, RULES)
-    books = SiteBooks(Topology(), stocks_at(found.stocks, rules))
-    flows = books.book(found.names, found.cells)
-    assert sum(flows.energy_mj.values()) == found.energy_mj.total() == 340
-    assert sum(flows.carbon_ug.values()) == found.carbon_ug.total() == 26
 
 
 def test_scans_the_ledger_does_not_have_are_missing_for_every_meter() -> None:

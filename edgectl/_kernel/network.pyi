@@ -1,0 +1,1 @@
+"""Proportional sharing over a network of buses: C alone, reached through carbon."""
