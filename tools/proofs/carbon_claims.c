@@ -14,7 +14,7 @@ typedef struct T(StockRow) StockRow;
 void share_bounded(void) {
     int64_t amount = nondet_uint8(), whole = 1 + (nondet_uint8() & 14), part = nondet_uint8() & 15;
     ASSUME(part <= whole);
-    int64_t given = F(share)(amount, part, whole);
+    int64_t given = OF(6shares, f, share)(amount, part, whole);
     CLAIM(given >= 0 && given <= amount, "between nothing and everything");
     CLAIM(part != whole || given == amount, "the whole takes all");
     CLAIM(part != 0 || given == 0, "no part takes nothing");
@@ -27,7 +27,7 @@ void share_monotone(void) {
     int64_t amount = nondet_uint8(), whole = 1 + (nondet_uint8() & 14), part = nondet_uint8() & 15;
     int64_t more = nondet_uint8() & 15;
     ASSUME(part <= more && more <= whole);
-    CLAIM(F(share)(amount, part, whole) <= F(share)(amount, more, whole), "monotone");
+    CLAIM(OF(6shares, f, share)(amount, part, whole) <= OF(6shares, f, share)(amount, more, whole), "monotone");
     REACHED(part < more && amount > 100, "a larger part");
 }
 
