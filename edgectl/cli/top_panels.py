@@ -37,6 +37,7 @@ CHART_BUCKETS_S = (1, 2, 5)  # what one column of the chart may stand for
 SCALE_CELLS = 6  # right of the chart
 NEAR_CAP = 0.98  # of the import cap: worth amber
 SOURCE_CELLS = 39  # name 9, bar 8, share 9, power 6, unit 4, arrow 3
+MIX = {"grid": "grid", "pv": "PV", "generator": "generator", "unmetered": "unmetered"}
 STILL_W = 5_000.0  # a battery below this stands still
 
 
@@ -287,9 +288,9 @@ def mix_lines(plant: Plant, width: int) -> list[Text]:
     """Where the energy of IT comes from: a bar, and the shares in words."""
     shares: dict[str, float] = {}
     for name, share in plant.it_shares:
-        kind = {"grid": "grid", "pv": "PV", "unmetered": "unmetered"}.get(name, "battery")
+        kind = MIX.get(name, "battery")
         shares[kind] = shares.get(kind, 0.0) + share
-    styles = {"grid": GRID, "PV": PV, "battery": BATTERY, "unmetered": OTHER}
+    styles = {kind: source_style(name) for name, kind in MIX.items()} | {"battery": BATTERY}
     legend = Text(no_wrap=True, overflow="ellipsis")
     for place, (kind, share) in enumerate(shares.items()):
         legend.append(f"{'  ' if place else ''}{kind} ", style=styles[kind])

@@ -17,6 +17,7 @@ TEXT = "#c8ccd4"
 DIM = "#7d8590"
 FAINT = "#3b414b"
 GRID, PV, BATTERY, OTHER = "#6f9fd0", "#5fb3a3", "#a58bd0", "#8b8f98"
+GENERATOR = "#c28f5f"
 NORMAL, ATTENTION, TRIP = "#7fae74", "#e3a53f", "#e8625a"
 
 EIGHTHS_UP = " ▁▂▃▄▅▆▇█"
@@ -25,7 +26,8 @@ MISSING = "–"
 
 def source_style(name: str) -> str:
     """Colour of a source of energy by its name in the directory."""
-    return {"grid": GRID, "pv": PV, "unmetered": OTHER}.get(name, BATTERY)
+    known = {"grid": GRID, "pv": PV, "unmetered": OTHER, "generator": GENERATOR}
+    return known.get(name, BATTERY)
 
 
 def number(value: float, digits: int, width: int = 0) -> str:

@@ -141,7 +141,7 @@ def plant_of(
         it_g_per_kwh=float(carbon_ug_per_s[:, it].sum()) / 1e6 / it_kwh_per_s
         if it_kwh_per_s > 0.0
         else float("nan"),
-        it_shares=shares_of(directory["sources"], it_w),
+        it_shares=shares_of(source_kinds(directory), it_w),
         loads=loads_of(directory, power_w),
         batteries=batteries_of(directory, snapshot),
         devices=(devices := devices_of(directory, snapshot, controller)),
@@ -194,6 +194,12 @@ def mode_of(record: Any, controller: Controller, period_ns: int) -> tuple[str, L
     return "NOT ARMED", Level.ATTENTION, "set points held at zero"
 
 
+def source_kinds(directory: Mapping[str, Any]) -> list[str]:
+    """Sources by name, but a generating set by its kind."""
+    generators = {each["id"] for each in directory.get("generators") or ()}
+    return ["generator" if name in generators else name for name in directory["sources"]]
+
+
 def shares_of(sources: list[str], power_w: Array) -> tuple[tuple[str, float], ...]:
     """Each source's share of a sum of powers; nothing where the sum is nothing."""
     total_w = float(power_w.sum())
@@ -211,7 +217,7 @@ def loads_of(directory: Mapping[str, Any], power_w: Array) -> tuple[Load, ...]:
             name=str(load["id"]),
             is_it=load["kind"] == "it",
             power_w=float(power_w[:, index].sum()),
-            shares=shares_of(directory["sources"], power_w[:, index]),
+            shares=shares_of(source_kinds(directory), power_w[:, index]),
         )
         for index, load in enumerate(directory["loads"])
     )

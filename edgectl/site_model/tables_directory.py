@@ -67,6 +67,25 @@ def directory_of(
             for each in site.monitors
         ],
         "storages": [_battery(site, each) for each in batteries],
+        **_sources(site),
+        **_network(site),
+        "loads": loads,
+        "methods": METHODS,
+        "flexible": None if site.flexible is None else _flexible(site),
+        "open_request": site.open_request,
+        "open_request_output": -1 if site.open_request is None else output_index[site.open_request],
+        "meters": _meters(site),
+        "meter_hold_ns": site.meter_hold_ns,
+        "factor_u_ratio": site.carbon.factor_u_ratio,
+        "sources": ["grid", "pv", "unmetered", *batteries, *(g.id for g in site.generators)],
+        "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
+        "grid_point": point_index[site.grid.power],
+    }
+
+
+def _sources(site: Site) -> dict[str, Any]:
+    """What generates at the site."""
+    return {
         "pvs": [
             {
                 "id": each.id,
@@ -79,14 +98,6 @@ def directory_of(
             }
             for each in site.pvs
         ],
-        "loads": loads,
-        "buses": [
-            {"id": each.id, "fed_by": each.fed_by, "holds": list(each.holds)} for each in site.buses
-        ],
-        "feeders": [
-            {"id": each.id, "from_bus": each.from_bus, "to_bus": each.to_bus, "power": each.power}
-            for each in site.feeders
-        ],
         "generators": [
             {
                 "id": each.id,
@@ -96,22 +107,19 @@ def directory_of(
             }
             for each in site.generators
         ],
-        "methods": METHODS,
-        "flexible": None if site.flexible is None else _flexible(site),
-        "open_request": site.open_request,
-        "open_request_output": -1 if site.open_request is None else output_index[site.open_request],
-        "meters": _meters(site),
-        "meter_hold_ns": site.meter_hold_ns,
-        "factor_u_ratio": site.carbon.factor_u_ratio,
-        "sources": [
-            "grid",
-            "pv",
-            "unmetered",
-            *batteries,
-            *(each.id for each in site.generators),
+    }
+
+
+def _network(site: Site) -> dict[str, Any]:
+    """Where everything stands, and what joins it."""
+    return {
+        "buses": [
+            {"id": each.id, "fed_by": each.fed_by, "holds": list(each.holds)} for each in site.buses
         ],
-        "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
-        "grid_point": point_index[site.grid.power],
+        "feeders": [
+            {"id": each.id, "from_bus": each.from_bus, "to_bus": each.to_bus, "power": each.power}
+            for each in site.feeders
+        ],
     }
 
 

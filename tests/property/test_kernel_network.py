@@ -1,4 +1,4 @@
-"""Flow tracing over any network of buses: sums are exact, shares are those of the oracle."""
+"""edgectl._kernel.network: sums over any network of buses are exact, shares are the oracle's."""
 
 from dataclasses import dataclass
 from fractions import Fraction

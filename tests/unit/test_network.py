@@ -1,4 +1,4 @@
-"""The site's buses in the kernel's books: who feeds whom behind which feeder."""
+"""edgectl._kernel.network behind its books: who feeds whom behind which feeder."""
 
 from pathlib import Path
 
@@ -66,6 +66,17 @@ def test_a_ring_is_solved_as_a_whole() -> None:
     assert [cell[0] for cell in cells[GRID]] == [77, 23, 0, 0], "76.92 and 23.08"
     assert [cell[0] for cell in cells[PV]] == [3, 17, 0, 0]
     assert errors == (0, 0)
+
+
+def test_a_rings_rounding_gives_nobody_more_than_it_needs() -> None:
+    # Halves of 1 mJ from each of two sources to each of two loads: all round the same way.
+    bench = FlowBench(
+        2, [], [], 0, buses=2, meter_buses=[0, 0, 0, 0], feeders=[(0, 1, True), (1, 0, True)]
+    )
+    cells, sources, sinks, errors = bench.trace(1, 1, [1, 1], [], MG_PER_KWH, 0, 0, (), [2, 2])
+    assert [sum(column(cells, sink)) for sink in (IT_A, IT_B)] == sinks[:2] == [1, 1]
+    assert [sum(cell[0] for cell in row) for row in cells[:2]] == [1, 1]
+    assert (sources[GRID], errors) == ((1, 1), (0, 0))
 
 
 def test_what_only_runs_round_a_ring_is_nobodys() -> None:

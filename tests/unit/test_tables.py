@@ -17,13 +17,29 @@ from edgectl.site_model.tables import ARRAYS
 from edgectl.site_model.tags import BATTERY_POINTS, SITE_POINTS
 
 STRUCTS = {
-    "points": "PointRow", "blocks": "BlockRow", "outputs": "OutputRow", "links": "LinkRow",
-    "devices": "BusDeviceRow", "probes": "ProbeRow", "causes": "CauseRow", "effects": "EffectRow",
-    "interlocks": "InterlockRow", "monitors": "MonitorRow", "curves": "CurveRow",
-    "heartbeats": "HeartbeatRow", "storages": "StorageRow", "pvs": "PvRow",
-    "flexible": "FlexibleRow", "dispatch": "DispatchRow", "meters": "MeterRow",
-    "stocks": "StockRow", "scan": "ScanRow",
-}  # fmt: skip
+    "points": "PointRow",
+    "blocks": "BlockRow",
+    "outputs": "OutputRow",
+    "links": "LinkRow",
+    "devices": "BusDeviceRow",
+    "probes": "ProbeRow",
+    "causes": "CauseRow",
+    "effects": "EffectRow",
+    "interlocks": "InterlockRow",
+    "monitors": "MonitorRow",
+    "curves": "CurveRow",
+    "heartbeats": "HeartbeatRow",
+    "storages": "StorageRow",
+    "pvs": "PvRow",
+    "flexible": "FlexibleRow",
+    "dispatch": "DispatchRow",
+    "meters": "MeterRow",
+    "stocks": "StockRow",
+    "scan": "ScanRow",
+    "generators": "GeneratorRow",
+    "feeders": "FeederRow",
+}
+NUMBERS = ("inputs", "meter_buses")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +60,9 @@ def test_every_shipped_site_loads_and_compiles(name: str) -> None:
 
 
 def test_tables_are_the_kernels_own_structs_as_a_mapping(tables: KernelTables) -> None:
-    assert set(tables) == set(ARRAYS) == {*STRUCTS, "inputs"}
+    assert set(tables) == set(ARRAYS) == {*STRUCTS, *NUMBERS}
     for name, table in dict(tables).items():
-        assert table.dtype == ("int32" if name == "inputs" else DTYPES[STRUCTS[name]]), name
+        assert table.dtype == ("int32" if name in NUMBERS else DTYPES[STRUCTS[name]]), name
         assert table.flags.c_contiguous
         assert table.ndim == 1
 

@@ -10,6 +10,7 @@ typedef struct T(Network) Network;
 typedef struct T(FeederRow) FeederRow;
 
 static Network net;
+
 /* PROVED of find_order, depth, add_out, network_begin; unwind 6, 300 s: over four buses with any six
  * feeders the order names each bus once, and a feeder outside a ring leads from an earlier bus
  * to a later one. */
