@@ -203,7 +203,7 @@ cdef int32_t factor_ring(Network* net, uint64_t ring) noexcept nogil:
     """
     cdef int32_t count = 0
     cdef int32_t bus, at, i, j, k
-    cdef double* a = net.factor_ratios
+    cdef double* a = net.factor_ratio
     cdef int32_t place[BUSES_MAX]
     for bus in range(net.buses):
         if ring >> bus & 1:
@@ -242,7 +242,7 @@ cdef bint stays(const Out* out, uint64_t ring) noexcept nogil:
 cdef void solve_ring(Network* net, int32_t count) noexcept nogil:
     """arriving_mj: from what enters at each member to all that goes through it."""
     cdef int32_t i, j
-    cdef const double* a = net.factor_ratios
+    cdef const double* a = net.factor_ratio
     for i in range(count):
         for j in range(i):
             net.arriving_mj[i] -= a[i * count + j] * net.arriving_mj[j]

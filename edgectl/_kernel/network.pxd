@@ -46,7 +46,7 @@ cdef struct Network:
     int32_t order[BUSES_MAX]     # of flow
     int32_t members[BUSES_MAX]   # of the ring being solved
     double through_mj[BUSES_MAX]
-    double factor_ratios[4096]   # [members][members]: of the ring's equations
+    double factor_ratio[4096]   # [members][members]: of the ring's equations
     double arriving_mj[BUSES_MAX]
     int64_t given_mj[OUTS_MAX]   # by one source of a ring
 
