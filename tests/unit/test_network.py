@@ -132,10 +132,16 @@ NETWORK = """
 """
 
 
+def without_buses(root: Path) -> str:
+    """The demo site's file, everything at one bus."""
+    text = (root / "edgectl" / "sites" / "demo.toml").read_text()
+    return text[: text.index("[[bus]]")] + text[text.index("[flexible]") :]
+
+
 def site_with(root: Path, text: str) -> Site:
     """The demo site with more in its file; {aux} and {tie} are powers of meters of loads."""
     path = root / "edgectl" / "sites" / "demo.toml"
-    plain = path.read_text()
+    plain = without_buses(root)
     demo = parse_site(path, plain.encode())
     tail = plain[plain.index("[[load]]") :]
     spare = [each for each in demo.loads if each.kind == "aux"]
@@ -202,8 +208,7 @@ def test_a_network_that_cannot_be_is_refused(root: Path, text: str, message: str
 def test_check_shows_the_feed_the_buses_and_the_feeders(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (root / "edgectl" / "sites" / "demo.toml").read_text()
-    text = text.replace('proofs = "demo.proofs.toml"', "")
+    text = without_buses(root).replace('proofs = "demo.proofs.toml"', "")
     text = text.replace("[metering]", 'feed = { kind = "uk", zone = "GB" }\n\n[metering]', 1)
     path = tmp_path / "buses.toml"
     path.write_text(f'{text}\n[[bus]]\nid = "B0"\n[[bus]]\nid = "B1"\nfed_by = "B0"\n')
