@@ -3,11 +3,12 @@
 Proportional sharing at the site's bus (Bialek, IEE Proc.-GTD 143(4) 1996):
 each scan's source energies are apportioned over its sinks so that every row
 and every column adds up to the last mJ; carbon follows its source's energy to
-the last ug. A battery holds a stock of energy and carbon, weighted average.
+the last ug. What a battery holds is in inventory.pxd.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from edgectl._kernel.inventory cimport ORIGINS, Stock, StockRow
 from edgectl._kernel.totalizer cimport Total
 
 cdef enum:
@@ -30,17 +31,6 @@ cdef struct FlowTotal:
     Total energy
     Total carbon
 
-cdef struct StockRow:
-    int64_t charge_ppm           # AC to stored, parts per million
-    int64_t discharge_ppm        # stored to AC
-
-cdef struct Stock:
-    int64_t energy_mj            # stored
-    int64_t carbon_ug            # of what is stored
-    int64_t charge_remainder
-    int64_t discharge_remainder
-    int64_t shortfall_mj         # discharged beyond what the stock held, lifetime
-
 cdef struct Flows:
     int32_t loads                # sinks 0..loads-1; then storages, export, losses
     int32_t storages
@@ -56,6 +46,7 @@ cdef struct Flows:
     FlowTotal sink_totals[SINKS_MAX]
     const StockRow* stock_rows
     Stock* stocks
+    int64_t drawn_mj[STORAGES_MAX][ORIGINS]    # delivered in this scan, by origin
     int64_t balance_error_mj     # of this scan: rows, columns and residual; 0
     int64_t balance_error_ug
 
@@ -63,4 +54,3 @@ cdef void flows_trace(
     Flows* flows, int64_t grid_mj, int64_t pv_mj, const int64_t* load_mj,
     const int64_t* storage_mj, int64_t grid_mg_per_kwh, int64_t pv_mg_per_kwh,
     int64_t unmetered_mg_per_kwh) noexcept nogil
-cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcept nogil

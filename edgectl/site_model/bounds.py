@@ -18,3 +18,4 @@ STORAGES_MAX = 16  # carbon.pxd
 LOADS_MAX = 64
 PV_MAX = 64  # dispatch.pxd
 HEARTBEATS_MAX = 64
+SLICES_OF_CAPACITY = 128  # inventory.pxd

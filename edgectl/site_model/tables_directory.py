@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 
+from edgectl.site_model.bounds import SLICES_OF_CAPACITY
 from edgectl.site_model.model import Battery, Grid, Interlock, Load, Pv, Site
 from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
@@ -16,10 +17,16 @@ METHODS = {
     "tracing": "proportional sharing, Bialek 1996, at one bus, each scan",
     "rounding": "cumulative shares in the order of the tables; remainders are carried",
     "losses": "a sink of their own at the site's mixture",
-    "storage": "weighted average",
-    "standby": "A: the carbon stays with what is left",
     "storage_shortfall": "the zone's default intensity",
     "unmetered": "the zone's default intensity",
+}
+STORAGE_METHODS = {
+    "weighted average": "weighted average",
+    "fifo": f"first in, first out, in slices of 1/{SLICES_OF_CAPACITY} of the capacity",
+}
+STANDBY_POLICIES = {
+    "concentrate": "A: the carbon stays with what is left",
+    "loss account": "B: the carbon goes to the loss account",
 }
 
 
@@ -72,7 +79,7 @@ def directory_of(
         "buses": [
             {"id": each.id, "fed_by": each.fed_by, "holds": list(each.holds)} for each in site.buses
         ],
-        "methods": METHODS,
+        "methods": METHODS | _storage_methods(site),
         "flexible": None if site.flexible is None else _flexible(site),
         "open_request": site.open_request,
         "open_request_output": -1 if site.open_request is None else output_index[site.open_request],
@@ -83,6 +90,29 @@ def directory_of(
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
     }
+
+
+def _storage_methods(site: Site) -> dict[str, str]:
+    """How what the batteries hold is booked: once for all, or by battery where they differ."""
+    said = {
+        "storage": {each.id: STORAGE_METHODS[each.carbon_method] for each in site.batteries},
+        "standby": {each.id: STANDBY_POLICIES[each.standby_carbon] for each in site.batteries},
+        "storage_true_up": {each.id: _anchors(each) for each in site.batteries},
+    }
+    found = {}
+    for name, by_battery in said.items():
+        texts = set(by_battery.values())
+        found[name] = texts.pop() if len(texts) == 1 else (
+            "; ".join(f"{own}: {text}" for own, text in by_battery.items())
+        )  # fmt: skip
+    return found
+
+
+def _anchors(battery: Battery) -> str:
+    full, empty = battery.full_soc_ratio, battery.empty_soc_ratio
+    at = [f"full at {full:g}"] if full is not None else []
+    at += [f"empty at {empty:g}"] if empty is not None else []
+    return " and ".join(at) or "none"
 
 
 def _site(site: Site) -> dict[str, Any]:
