@@ -248,6 +248,7 @@ cdef void stock_begin(Stock* stock) noexcept nogil:
     stock.lost_ug = 0
     stock.true_up_mj = 0
     stock.shortfall_mj = 0
+    stock.true_ups = 0
 
 
 cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcept nogil:
@@ -417,7 +418,7 @@ cdef class InventoryBench:
         return [one_slice(slice_at(&self.stock, at)) for at in range(self.stock.count)]
 
     def account(self):
-        """This scan's (lost mJ, lost ug, true-up mJ, shortfall mJ), and the true-ups so far."""
+        """This scan's (lost mJ, lost ug, true-up mJ, shortfall mJ, true-ups)."""
         return (self.stock.lost_mj, self.stock.lost_ug, self.stock.true_up_mj,
                 self.stock.shortfall_mj, self.stock.true_ups)
 

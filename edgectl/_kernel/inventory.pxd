@@ -57,7 +57,7 @@ cdef struct Stock:
     int64_t lost_ug              # to the loss account in this scan
     int64_t true_up_mj           # of this scan: books after less before
     int64_t shortfall_mj         # of this scan: stored energy that the books did not hold
-    int64_t true_ups             # lifetime
+    int64_t true_ups             # of this scan: 0 or 1
     int32_t first                # oldest slice
     int32_t count
     int32_t visited              # the StockAnchor that corrected the books last, until it is left

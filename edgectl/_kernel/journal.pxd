@@ -120,7 +120,7 @@ cdef struct StorageRecord:
     int64_t lost_ug              # to the loss account in this scan
     int64_t true_up_mj           # books corrected by so much in this scan
     int64_t shortfall_mj         # stored energy of this scan that the books did not hold
-    int64_t true_ups             # lifetime
+    int64_t true_ups             # of this scan: 0 or 1
     int32_t row                  # interlock behind the worst effect
     uint8_t effect
     uint8_t binding
