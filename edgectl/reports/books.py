@@ -1,7 +1,8 @@
 """A ledger read once, from its first record to the end of the period: exact sums.
 
-Records before the period count for one thing: what the batteries then held. Sums are made on two ways that share nothing but the records' bytes: by named path and
-hour, and as bare rows of integers. The report prints the difference, which is 0.
+Records before the period count for one thing: what the batteries then held. Sums are made on two
+ways that share nothing but the records' bytes: by named path and hour, and as bare rows of
+integers. The report prints the difference, which is 0.
 """
 
 from collections import Counter

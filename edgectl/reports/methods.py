@@ -9,11 +9,11 @@ from edgectl.reports.declared import MJ_PER_KWH, Declared
 from edgectl.reports.figures import FACTOR_U_RATIO, UNDECLARED_CLASS, UNDECLARED_CT
 from edgectl.site_model import Site
 
-INVENTORIES = {
+INVENTORIES: dict[int, str] = {
     StockMethod.METHOD_WEIGHTED_AVERAGE: "weighted average: energy and carbon of what is stored",
     StockMethod.METHOD_FIFO: "first in, first out, in slices",
 }
-POLICIES = {
+POLICIES: dict[int, str] = {
     StockStandby.STANDBY_CONCENTRATE: "A: energy falls, its carbon stays with what is left",
     StockStandby.STANDBY_BOOK: "B: the carbon of energy lost goes to the loss account",
 }
