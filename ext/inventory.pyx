@@ -131,13 +131,15 @@ cdef void stock_put(Stock* stock, const StockSlice* added, int64_t slice_mj) noe
 
 
 cdef void stock_take(Stock* stock, int64_t stored_mj, StockSlice* taken) noexcept nogil:
-    """Take up to this much stored energy out, the oldest first with FIFO; taken says what left."""
+    """Take stored energy out, the oldest first with FIFO.
+
+    stored_mj  over 0; what is held is taken where it is less
+    taken      says what left
+    """
     cdef StockSlice* oldest
     cdef int64_t left_mj = stored_mj
     cdef int64_t before_mj
     memset(taken, 0, sizeof(StockSlice))
-    if stored_mj <= 0:
-        return
     if stock.slices == NULL:
         slice_take(&stock.held, stored_mj, taken)
         return
