@@ -1,83 +1,20 @@
 """Which source fed which load, and the carbon that came with it, in integers.
 
 Each scan's meter energies enter and leave at their buses, every bus is closed, and
-network.pyx traces who fed whom. Carbon follows its source's energy to the last ug.
-
-Design of the battery: a stock of stored energy and its carbon, weighted
-average. Charging adds carbon with the energy, discharging takes it out at the
-stock's intensity; standby loss leaves the carbon in (it concentrates).
+network.pyx traces who fed whom. Carbon follows its source's energy to the last ug. What
+a battery holds, and of what origin, is inventory.pyx.
 """
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from edgectl._kernel.inventory cimport (
+    ORIGIN_GENERATOR, ORIGIN_GRID, ORIGIN_OTHER, ORIGIN_PV, ORIGINS, Stock, StockRow, carbon_ug,
+    share, split, stock_begin, stock_draw, stock_fill, stock_start)
 from edgectl._kernel.network cimport (
     BUSES_MAX, FEEDERS_MAX, GENERATORS_MAX, LOADS_MAX, STORAGES_MAX, FeederRow, Network,
     network_begin, network_enter, network_feed, network_join, network_leave, network_trace)
-from edgectl._kernel.shares cimport share
-from edgectl._kernel.totalizer cimport int128, total_add
-
-cdef enum:
-    MJ_MG_PER_UG = 3600000       # mJ * mg/kWh / 3 600 000 = ug
-    PPM = 1000000
-
-
-cdef int64_t carbon_ug(
-    int64_t energy_mj, int64_t mg_per_kwh, int64_t* remainder) noexcept nogil:
-    """Carbon of an energy at an intensity; the division's remainder is carried."""
-    cdef int128 product = <int128> energy_mj * mg_per_kwh + remainder[0]
-    cdef int64_t whole = <int64_t> (product / MJ_MG_PER_UG)
-    remainder[0] = <int64_t> (product - <int128> whole * MJ_MG_PER_UG)
-    return whole
-
-
-cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcept nogil:
-    """Declare what the battery holds when accounting begins.
-
-    energy_j    stored, J
-    mg_per_kwh  intensity declared for it: the zone's default, never a clean one
-    """
-    cdef int64_t remainder = 0
-    memset(stock, 0, sizeof(Stock))
-    if energy_j > 0.0:
-        stock.energy_mj = <int64_t> (energy_j * 1000.0)
-        stock.carbon_ug = carbon_ug(stock.energy_mj, mg_per_kwh, &remainder)
-
-
-cdef int64_t stock_draw(
-    Stock* stock, const StockRow* row, int64_t delivered_mj, int64_t default_mg_per_kwh,
-    int64_t* remainder) noexcept nogil:
-    """Take delivered AC energy out of the stock; returns the carbon that leaves with it, ug.
-
-    What is delivered beyond the stock's content carries the default intensity,
-    never a zero, and is counted as shortfall.
-    """
-    cdef int128 product = <int128> delivered_mj * PPM + stock.discharge_remainder
-    cdef int64_t stored_mj = <int64_t> (product / row.discharge_ppm)
-    cdef int64_t taken_ug, beyond_mj
-
-    stock.discharge_remainder = <int64_t> (product - <int128> stored_mj * row.discharge_ppm)
-    if stored_mj < stock.energy_mj:
-        taken_ug = share(stock.carbon_ug, stored_mj, stock.energy_mj)
-        stock.energy_mj -= stored_mj
-        stock.carbon_ug -= taken_ug
-        return taken_ug
-    beyond_mj = stored_mj - stock.energy_mj
-    taken_ug = stock.carbon_ug
-    stock.energy_mj = 0
-    stock.carbon_ug = 0
-    stock.shortfall_mj += beyond_mj
-    return taken_ug + carbon_ug(beyond_mj, default_mg_per_kwh, remainder)
-
-
-cdef void stock_fill(
-    Stock* stock, const StockRow* row, int64_t charged_mj, int64_t charged_ug) noexcept nogil:
-    """Add charged AC energy, less the charging loss, and all its carbon."""
-    cdef int128 product = <int128> charged_mj * row.charge_ppm + stock.charge_remainder
-    cdef int64_t stored_mj = <int64_t> (product / PPM)
-    stock.charge_remainder = <int64_t> (product - <int128> stored_mj * PPM)
-    stock.energy_mj += stored_mj
-    stock.carbon_ug += charged_ug
+from edgectl._kernel.totalizer cimport total_add
 
 
 cdef void enter(Flows* flows, int32_t bus, int32_t source, int64_t energy_mj) noexcept nogil:
@@ -185,7 +122,8 @@ cdef void emit(
         if source >= SOURCE_STORAGE and generator < 0:
             flows.source_ug[source] = stock_draw(
                 &flows.stocks[source - SOURCE_STORAGE], &flows.stock_rows[source - SOURCE_STORAGE],
-                energy_mj, unmetered_mg_per_kwh, &flows.remainder[source])
+                energy_mj, unmetered_mg_per_kwh, &flows.remainder[source],
+                flows.drawn_mj[source - SOURCE_STORAGE])
         else:
             intensity = unmetered_mg_per_kwh
             if source == SOURCE_GRID:
@@ -202,6 +140,53 @@ cdef void emit(
             upto = share(flows.source_ug[source], given, energy_mj)
             cell.carbon_ug = upto - emitted
             emitted = upto
+
+
+cdef int32_t origin_of(int32_t source) noexcept nogil:
+    """Where the energy of a source that is no storage came from."""
+    if source == SOURCE_GRID:
+        return ORIGIN_GRID
+    if source == SOURCE_PV:
+        return ORIGIN_PV
+    return ORIGIN_OTHER if source == SOURCE_UNMETERED else ORIGIN_GENERATOR
+
+
+cdef void fill_stocks(
+    Flows* flows, const int64_t* charged_mj, const int64_t* charged_ug) noexcept nogil:
+    """Charge each storage with its column, by origin.
+
+    charged_mj, charged_ug  [storages]
+
+    What one storage gives another keeps its origins: each cell is shared out by
+    what is left of them, so that together they never get more of one than there is.
+    """
+    cdef int64_t left_mj[STORAGES_MAX][ORIGINS]
+    cdef int64_t origins_mj[ORIGINS]
+    cdef int64_t parts_mj[ORIGINS]
+    cdef int64_t cell_mj, left_sum
+    cdef int32_t storage, source, at
+
+    memcpy(left_mj, flows.drawn_mj, flows.storages * ORIGINS * sizeof(int64_t))
+    for storage in range(flows.storages):
+        if charged_mj[storage] <= 0:
+            continue
+        memset(origins_mj, 0, sizeof(origins_mj))
+        for source in range(flows.sources):
+            cell_mj = flows.cells[source * flows.sinks + flows.loads + storage].energy_mj
+            if cell_mj == 0:
+                continue
+            if not SOURCE_STORAGE <= source < SOURCE_STORAGE + flows.storages:
+                origins_mj[origin_of(source)] += cell_mj
+                continue
+            left_sum = 0
+            for at in range(ORIGINS):
+                left_sum += left_mj[source - SOURCE_STORAGE][at]
+            split(cell_mj, left_mj[source - SOURCE_STORAGE], left_sum, parts_mj)
+            for at in range(ORIGINS):
+                left_mj[source - SOURCE_STORAGE][at] -= parts_mj[at]
+                origins_mj[at] += parts_mj[at]
+        stock_fill(&flows.stocks[storage], &flows.stock_rows[storage],
+                   charged_mj[storage], charged_ug[storage], origins_mj)
 
 
 cdef void settle(Flows* flows) noexcept nogil:
@@ -240,11 +225,7 @@ cdef void settle(Flows* flows) noexcept nogil:
         total_add(&flows.sink_totals[sink].energy, flows.sink_mj[sink])
         total_add(&flows.sink_totals[sink].carbon, column_ug[sink])
         flows.balance_error_mj += abs_difference(column_mj[sink], flows.sink_mj[sink])
-    for sink in range(flows.storages):
-        source = flows.loads + sink
-        if column_mj[source] > 0:
-            stock_fill(&flows.stocks[sink], &flows.stock_rows[sink],
-                       column_mj[source], column_ug[source])
+    fill_stocks(flows, column_mj + flows.loads, column_ug + flows.loads)
 
 
 cdef int64_t abs_difference(int64_t a, int64_t b) noexcept nogil:
@@ -263,6 +244,7 @@ cdef void flows_trace(
     sink's to it, and all carbon that entered is in a cell.
     """
     gather(flows, meter_mj)
+    memset(flows.drawn_mj, 0, flows.storages * sizeof(flows.drawn_mj[0]))
     memset(flows.cells, 0, flows.sources * flows.sinks * sizeof(FlowCell))
     emit(flows, grid_mg_per_kwh, pv_mg_per_kwh, unmetered_mg_per_kwh)
     network_trace(flows.net, flows.cells)
@@ -284,6 +266,7 @@ cdef class FlowBench:
     cdef FlowTotal[SOURCES_MAX * SINKS_MAX] totals
     cdef StockRow[STORAGES_MAX] rows
     cdef Stock[STORAGES_MAX] held
+    cdef list beyond_mj  # of each storage, since the start
     cdef GeneratorRow[GENERATORS_MAX] generator_rows
     cdef FeederRow[FEEDERS_MAX] feeder_rows
     cdef int32_t[METERS_MAX] places
@@ -318,8 +301,9 @@ cdef class FlowBench:
         for at, mg_per_kwh in enumerate(generators_mg):
             self.generator_rows[at].mg_per_kwh = mg_per_kwh
         for at, (charge_ppm, discharge_ppm) in enumerate(efficiencies_ppm):
-            self.rows[at] = StockRow(charge_ppm, discharge_ppm)
+            self.rows[at].charge_ppm, self.rows[at].discharge_ppm = charge_ppm, discharge_ppm
             stock_start(&self.held[at], energies_j[at], stock_mg_per_kwh)
+        self.beyond_mj = [0] * self.flows.storages
 
     def trace(self, int64_t grid_mj, pv_mj, loads_mj, storages_mj, int64_t grid_mg_per_kwh,
               int64_t pv_mg_per_kwh=0, int64_t unmetered_mg_per_kwh=0, generators_mj=(),
@@ -335,7 +319,11 @@ cdef class FlowBench:
                 *(-each for each in generators_mj), *feeders_mj]
         for at, each in enumerate(read):
             meter_mj[at] = each
+        for at in range(self.flows.storages):
+            stock_begin(&self.held[at])
         flows_trace(&self.flows, meter_mj, grid_mg_per_kwh, pv_mg_per_kwh, unmetered_mg_per_kwh)
+        for at in range(self.flows.storages):
+            self.beyond_mj[at] += self.held[at].shortfall_mj
         sinks = self.flows.sinks
         cells = [[(self.cells[s * sinks + t].energy_mj, self.cells[s * sinks + t].carbon_ug)
                   for t in range(sinks)] for s in range(self.flows.sources)]
@@ -346,7 +334,13 @@ cdef class FlowBench:
 
     def stocks(self):
         """(mJ stored, ug in it, mJ of shortfall) of each storage."""
-        return [(self.held[k].energy_mj, self.held[k].carbon_ug, self.held[k].shortfall_mj)
+        return [(self.held[k].held.energy_mj, self.held[k].held.carbon_ug, self.beyond_mj[k])
+                for k in range(self.flows.storages)]
+
+    def origins(self):
+        """([mJ stored by origin], [mJ delivered in the last scan by origin]) of each storage."""
+        return [([self.held[k].held.origins_mj[o] for o in range(ORIGINS)],
+                 [self.flows.drawn_mj[k][o] for o in range(ORIGINS)])
                 for k in range(self.flows.storages)]
 
     def totals_of(self, int source, int sink):

@@ -13,7 +13,7 @@ from edgectl._kernel.authority import AuthorityStatus
 from edgectl._kernel.atomic cimport load32, load64, store32, store64
 from edgectl._kernel.authority cimport Retained, interlocks_retain
 from edgectl._kernel.carbon cimport (
-    METERS_MAX, SOURCE_STORAGE, FlowTotal, GeneratorRow, Stock, StockRow)
+    METERS_MAX, SOURCE_STORAGE, FlowTotal, GeneratorRow)
 from edgectl._kernel.clock cimport (
     cadence_advance, cadence_deadline_ns, enter_realtime, monotonic_ns, sleep_until,
     thread_cpu_ns, utc_ns)
@@ -24,6 +24,7 @@ from edgectl._kernel.integrity cimport integrity_add
 from edgectl._kernel.interlock cimport (
     GROUPS_MAX, CauseRow, CauseState, EffectRow, InterlockRow, InterlockState, Permit,
     interlocks_start)
+from edgectl._kernel.inventory cimport METHOD_FIFO, SLICES_MAX, Stock, StockRow, StockSlice
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
 from edgectl._kernel.monitor cimport MonitorRow, MonitorState
@@ -219,6 +220,9 @@ cdef class Kernel:
         state.flows.sinks = state.flows.loads + state.flows.storages + 2
         state.flows.stock_rows = &stocks[0] if stocks.shape[0] else NULL
         state.flows.stocks = <Stock*> room(stocks.shape[0], sizeof(Stock))
+        for at in range(stocks.shape[0]):
+            if stocks[at].method == METHOD_FIFO:
+                state.flows.stocks[at].slices = <StockSlice*> room(SLICES_MAX, sizeof(StockSlice))
         state.flows.net.sources, state.flows.net.sinks = state.flows.sources, state.flows.sinks
         cells = state.flows.sources * state.flows.sinks
         state.flows.cells = <FlowCell*> room(cells, sizeof(FlowCell))
@@ -293,6 +297,9 @@ cdef class Kernel:
         free(state.interlocks.group_first_out)
         free(state.interlocks.group_tripped)
         free(state.meter_states)
+        for at in range(state.flows.storages):
+            if state.flows.stocks != NULL:
+                free(state.flows.stocks[at].slices)
         free(state.flows.stocks)
         free(state.flows.net)
         free(state.flows.cells)

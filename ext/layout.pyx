@@ -2,10 +2,11 @@
 
 import numpy
 
-from edgectl._kernel.carbon cimport FlowTotal, GeneratorRow, StockRow
+from edgectl._kernel.carbon cimport FlowTotal, GeneratorRow
 from edgectl._kernel.dispatch cimport DispatchRow, FlexibleRow, HeartbeatRow, PvRow, StorageRow
 from edgectl._kernel.fieldbus cimport BusDeviceRow, LinkRow, ProbeRow
 from edgectl._kernel.interlock cimport CauseRow, EffectRow, InterlockRow
+from edgectl._kernel.inventory cimport StockRow
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
 from edgectl._kernel.monitor cimport MonitorRow

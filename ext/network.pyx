@@ -16,7 +16,7 @@ the same output in every build.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
-from edgectl._kernel.shares cimport share
+from edgectl._kernel.inventory cimport share
 
 cdef extern from "<math.h>" nogil:
     long long llrint(double x)

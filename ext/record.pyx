@@ -14,6 +14,7 @@ from edgectl._kernel.dispatch cimport Storage
 from edgectl._kernel.interlock cimport (
     INJECTIONS_MAX, ROW_BYPASSED, ROW_CAUSE, ROW_DISCREPANT, ROW_FIRST_OUT, ROW_LOCKED, ROW_START,
     ROW_UNDER_TEST, InterlockState, Permit)
+from edgectl._kernel.inventory cimport Stock, StockRow
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, PointRecord, RecordHead, SnapshotHead, StorageRecord, journal_close,
     journal_open)
@@ -74,6 +75,24 @@ cdef void record_site(const KernelState* state, RecordHead* head, double aux_w) 
     head.ledger_fault = state.ledger_fault
 
 
+cdef void record_stock(
+    const KernelState* state, int32_t at, StorageRecord* record) noexcept nogil:
+    """What one battery's books hold, what left them in this scan, and by which rules."""
+    cdef const Stock* stock = &state.flows.stocks[at]
+    cdef const StockRow* row = &state.flows.stock_rows[at]
+    record.stock_mj = stock.held.energy_mj
+    record.stock_ug = stock.held.carbon_ug
+    memcpy(record.stock_origins_mj, stock.held.origins_mj, sizeof(record.stock_origins_mj))
+    memcpy(record.delivered_mj, state.flows.drawn_mj[at], sizeof(record.delivered_mj))
+    record.lost_mj = stock.lost_mj
+    record.lost_ug = stock.lost_ug
+    record.true_up_mj = stock.true_up_mj
+    record.shortfall_mj = stock.shortfall_mj
+    record.true_ups = stock.true_ups
+    record.method = <uint8_t> row.method
+    record.standby = <uint8_t> row.standby
+
+
 cdef void record_storages(const KernelState* state, StorageRecord* records) noexcept nogil:
     """What was wanted, permitted and written of each battery, and why."""
     cdef int32_t at
@@ -95,8 +114,7 @@ cdef void record_storages(const KernelState* state, StorageRecord* records) noex
         record.derate_ratio = permit.derate_ratio
         record.wanted_w = storage.wanted.value_w if storage.wanted.expiry_ns > 0 else NAN
         record.economy_w = storage.economy_w
-        record.stock_mj = state.flows.stocks[at].energy_mj
-        record.stock_ug = state.flows.stocks[at].carbon_ug
+        record_stock(state, at, record)
         record.row = permit.row
         record.effect = permit.effect
         record.hold = permit.hold

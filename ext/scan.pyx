@@ -15,7 +15,7 @@ from edgectl._kernel.authority cimport (
     AUTHORITY_DONE, interlocks_bypass, interlocks_inject, interlocks_maintenance,
     interlocks_reset)
 from edgectl._kernel.blocks cimport r_trig
-from edgectl._kernel.carbon cimport METERS_MAX, flows_trace, stock_start
+from edgectl._kernel.carbon cimport METERS_MAX, flows_trace
 from edgectl._kernel.clock cimport wake
 from edgectl._kernel.commit cimport dispatch_commit, heartbeats_commit, open_request_commit
 from edgectl._kernel.dispatch cimport (
@@ -23,6 +23,7 @@ from edgectl._kernel.dispatch cimport (
 from edgectl._kernel.integrity cimport integrity_look
 from edgectl._kernel.interlock cimport (
     RESET_AUTO, RESET_LOCAL, Reset, interlocks_evaluate)
+from edgectl._kernel.inventory cimport stock_begin, stock_settle, stock_start
 from edgectl._kernel.journal cimport (
     MAIL_ARM, MAIL_BYPASS, MAIL_DISARM, MAIL_GRID_CARBON, MAIL_IMPORT_CAP_W, MAIL_INJECT,
     MAIL_MAINTENANCE, MAIL_RESET, MAIL_SERVICES, MAIL_SHED_W, MAIL_STORAGE_W,
@@ -42,6 +43,8 @@ cdef enum:
     CARBON_G_PER_KWH_MAX = 5000  # above any fuel's: a unit error
     LENGTH_S_MAX = 1000000       # of a bypass or maintenance; what is allowed is far less
     NS_PER_S = 1000000000
+    PPM = 1000000
+    SOC_RATIO_MAX = 100          # beyond, a state of charge is no ratio
 
 
 cdef bint take_request(KernelState* state, const Mail* mail, WantedRequest* wanted) noexcept nogil:
@@ -262,16 +265,33 @@ cdef void start_stocks(KernelState* state) noexcept nogil:
     state.stocks_started = True
 
 
-cdef void integrate(KernelState* state) noexcept nogil:
+cdef void settle_stocks(KernelState* state, int64_t dt_ns) noexcept nogil:
+    """Standby losses and true-ups of this scan, once the contents are declared."""
+    cdef int32_t at
+    cdef const Sample* soc
+    cdef bint good
+    if not state.stocks_started:
+        return
+    for at in range(state.dispatch.row.storages):
+        soc = &state.image.samples[state.dispatch.storage_rows[at].soc_point]
+        good = soc.quality == QUALITY_GOOD and fabs(soc.value) <= SOC_RATIO_MAX
+        stock_settle(&state.flows.stocks[at], &state.flows.stock_rows[at],
+                     llrint(soc.value * PPM) if good else 0, good, dt_ns)
+
+
+cdef void integrate(KernelState* state, int64_t dt_ns) noexcept nogil:
     """Trace this scan's energy and carbon from the sources to the loads."""
     cdef int64_t meter_mj[METERS_MAX]
     cdef int32_t at
 
+    for at in range(state.dispatch.row.storages):
+        stock_begin(&state.flows.stocks[at])
     start_stocks(state)
     for at in range(state.meters):
         meter_mj[at] = state.meter_states[at].energy_mj
     flows_trace(&state.flows, meter_mj, llrint(state.dispatch.carbon_g_per_kwh * 1000.0),
                 state.row.pv_mg_per_kwh, state.row.default_mg_per_kwh)
+    settle_stocks(state, dt_ns)
 
 
 cdef void scan_cycle(
@@ -306,7 +326,7 @@ cdef void scan_cycle(
     if state.dispatch.writes > 0 and state.wake_fd >= 0:
         wake(state.wake_fd)
     state.setpoints_written += state.dispatch.writes
-    integrate(state)
+    integrate(state, dt_ns)
     written = record_write(state, &moment)
     if state.scans % state.snapshot_every == 0:
         snapshot_write(state, written, snapshot_open(&state.segment))

@@ -1,7 +1,7 @@
 """A ledger made second by second from flows a test chooses, as the services would write it."""
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import pi, sin
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from edgectl.ledger import Cursor, Kind, Ledger, Row
 from edgectl.ledger.keys import generate
+from edgectl.ledger.origins import ACCOUNTS, shared_out
 from edgectl.ledger.payload import (
     FIGURES,
     Said,
@@ -70,10 +71,13 @@ class BookRig:
     def second(
         self, utc_s: int, flows: Flows, stocks: Iterable[tuple[int, int]] = (), *,
         gap_scans: int = 0, substituted: int = 0, mg: int = 400_000, clock: str = "synchronised",
-        scans: int = SCANS,
+        scans: int = SCANS, given_mj: Mapping[str, Sequence[int]] | None = None,
     ) -> None:  # fmt: skip
-        """Book one second: mJ and ug by source and sink, and what batteries then hold."""
-        parts = []
+        """Book one second: mJ and ug by source and sink, and what batteries then hold.
+
+        given_mj   what each battery gave, by origin; None: of no known origin
+        """
+        parts, fed = [], self._through(flows, given_mj or {})
         for part in range(1 + len(self.tenants)):
             own = {way: each for way, each in flows.items() if self._part(way[1]) == part}
             content: dict[str, Any] = {
@@ -84,8 +88,12 @@ class BookRig:
                 "energy_mj": integers([mj for mj, _ in own.values()]),
                 "carbon_ug": integers([ug for _, ug in own.values()]),
             }  # fmt: skip
-            content |= {"samples": scans, "good_samples": scans} if part else self._own(
-                list(stocks), substituted, mg, scans
+            content |= {
+                "samples": scans, "good_samples": scans,
+                "through": bytes(source for source, _ in fed[part]),
+                "through_mj": integers([origins_mj for _, origins_mj in fed[part]]),
+            } if part else self._own(
+                list(stocks), substituted, mg, scans, self._delivered(flows, given_mj or {})
             )  # fmt: skip
             parts.append(canonical(content))
         public = {"first_utc_ns": utc_s * 10**9, "last_utc_ns": utc_s * 10**9 + 9 * 10**8,
@@ -96,7 +104,12 @@ class BookRig:
         return self.owners.get(sink, 0)
 
     def _own(
-        self, stocks: list[tuple[int, int]], substituted: int, mg: int, scans: int
+        self,
+        stocks: list[tuple[int, int]],
+        substituted: int,
+        mg: int,
+        scans: int,
+        delivered_mj: list[list[int]],
     ) -> dict[str, Any]:
         figures = dict.fromkeys(FIGURES, 0) | {
             "measured": 6 * scans - substituted, "substituted": substituted,
@@ -104,7 +117,34 @@ class BookRig:
         }  # fmt: skip
         held = stocks or [(0, 0)] * len(self.batteries)
         return {"figures": integers([figures[name] for name in FIGURES]),
-                "stocks": integers(np.array(held)) if held else b""}  # fmt: skip
+                "stocks": integers(np.array(held)) if held else b"",
+                "stock_origins_mj": integers([[0, 0, 0, mj] for mj, _ in held]),
+                "delivered_mj": integers(delivered_mj),
+                "storage_accounts": integers([[0] * len(ACCOUNTS)] * len(held)),
+                "storage_rules": bytes(2 * len(held))}  # fmt: skip
+
+    def _delivered(self, flows: Flows, given_mj: Mapping[str, Sequence[int]]) -> list[list[int]]:
+        """What each battery gave, by origin."""
+        found = []
+        for battery in self.batteries:
+            whole = sum(mj for (source, _), (mj, _) in flows.items() if source == battery)
+            found.append(shared_out([whole], given_mj.get(battery, (0, 0, 0, 0)))[0])
+        return found
+
+    def _through(
+        self, flows: Flows, given_mj: Mapping[str, Sequence[int]]
+    ) -> list[list[tuple[int, list[int]]]]:
+        """The same shared out among the parts."""
+        found: list[list[tuple[int, list[int]]]] = [[] for _ in range(1 + len(self.tenants))]
+        delivered = dict(zip(self.batteries, self._delivered(flows, given_mj), strict=True))
+        for battery in self.batteries:
+            amounts = [0] * len(found)
+            for (source, sink), (mj, _) in flows.items():
+                amounts[self._part(sink)] += mj if source == battery else 0
+            for part, shares in enumerate(shared_out(amounts, delivered[battery])):
+                if amounts[part]:
+                    found[part].append((self.sources.index(battery), shares))
+        return found
 
     def gap(self, utc_s: int, scans: int | None) -> None:
         """Scans that the ledger does not have."""

@@ -517,6 +517,10 @@ def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> s
 
 # ---- a tenant's receipt
 
+# Origins of what a battery gave, in the order of `through_mj`.
+THROUGH = ("grid through battery", "pv through battery", "generator through battery",
+           "battery, origin not known")  # fmt: skip
+
 
 class ReceiptCheck:
     """What a receipt says, once it is proved: sums of the tenant's own records."""
@@ -528,6 +532,7 @@ class ReceiptCheck:
         self.names: dict[int, dict[str, Any]] = {}  # by run of the controller
         self.energy_mj: Counter[str] = Counter()
         self.carbon_ug: Counter[str] = Counter()
+        self.origin_mj: Counter[str] = Counter()
         self.seconds = self.scans = self.missed = self.samples = self.good = self.gaps = 0
         self.clocks: Counter[str] = Counter()
         self.counters: dict[tuple[str, str, str], list[float]] = {}
@@ -606,12 +611,33 @@ class ReceiptCheck:
                 raise BadError(f"sink {sink} is none of the tenant's", seq, said["utc_s"])
             self.energy_mj[names["sources"][source]] += energy[at]
             self.carbon_ug[names["sources"][source]] += carbon[at]
+        self.origins(seq, said, own, names["sources"])
         self.seconds += 1
         self.scans += said["scans"]
         self.missed += said["gap_scans"]
         self.samples += own["samples"]
         self.good += own["good_samples"]
         self.clocks[said["clock"]] += 1
+
+    def origins(
+        self, seq: int, said: dict[str, Any], own: dict[str, Any], sources: list[str]
+    ) -> None:
+        """Add a second's energy by origin: what came of a battery goes by what had charged it."""
+        batteries = own.get("through", b"")
+        given = struct.unpack(f"<{4 * len(batteries)}q", own.get("through_mj", b""))
+        through = {source: given[4 * at : 4 * at + 4] for at, source in enumerate(batteries)}
+        energy = struct.unpack(f"<{len(own['cells']) // 2}q", own["energy_mj"])
+        by_source: Counter[int] = Counter()
+        for source, amount in zip(own["cells"][::2], energy, strict=True):
+            by_source[source] += amount
+        if any(sum(through[each]) != by_source[each] for each in through):
+            raise BadError("a battery's energy is not the sum of its origins", seq, said["utc_s"])
+        for source, amount in by_source.items():
+            if source in through:
+                for name, part in zip(THROUGH, through[source], strict=True):
+                    self.origin_mj[name] += part
+            else:
+                self.origin_mj[sources[source]] += amount
 
     def summary(self, head: Head) -> dict[str, Any]:
         energy, carbon = sum(self.energy_mj.values()), sum(self.carbon_ug.values())
@@ -630,7 +656,9 @@ class ReceiptCheck:
             "samples": self.samples, "good_samples": self.good, "clock": dict(self.clocks),
             "energy_mj": energy, "carbon_ug": carbon,
             "energy_mj_by_source": dict(self.energy_mj),
-            "carbon_ug_by_source": dict(self.carbon_ug), "counters": counters,
+            "carbon_ug_by_source": dict(self.carbon_ug),
+            "energy_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
+            "counters": counters,
             "corrections": self.corrections,
             "head_number": head.number, "head_records": head.size, "head_utc_s": head.utc_s,
         }  # fmt: skip

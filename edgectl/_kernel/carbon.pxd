@@ -1,13 +1,14 @@
 """Which source fed which load, and the carbon that came with it, in integers.
 
 Each scan's source energies enter at their buses, its sinks leave at theirs, and
-network.pyx traces them; carbon follows its source's energy to the last ug. A battery
-holds a stock of energy and carbon, weighted average.
+network.pyx traces them; carbon follows its source's energy to the last ug. What a
+battery holds is in inventory.pxd.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from edgectl._kernel.network cimport SINKS_MAX, SOURCES_MAX, FlowCell, Network
+from edgectl._kernel.inventory cimport ORIGINS, Stock, StockRow
+from edgectl._kernel.network cimport SINKS_MAX, SOURCES_MAX, STORAGES_MAX, FlowCell, Network
 from edgectl._kernel.totalizer cimport Total
 
 cdef enum:
@@ -25,17 +26,6 @@ cdef struct FlowTotal:
 
 cdef struct GeneratorRow:
     int64_t mg_per_kwh           # declared, of its fuel
-
-cdef struct StockRow:
-    int64_t charge_ppm           # AC to stored, parts per million
-    int64_t discharge_ppm        # stored to AC
-
-cdef struct Stock:
-    int64_t energy_mj            # stored
-    int64_t carbon_ug            # of what is stored
-    int64_t charge_remainder
-    int64_t discharge_remainder
-    int64_t shortfall_mj         # discharged beyond what the stock held, lifetime
 
 cdef struct Flows:
     int32_t loads                # sinks 0..loads-1; then storages, export, losses
@@ -57,10 +47,10 @@ cdef struct Flows:
     const GeneratorRow* generator_rows
     const StockRow* stock_rows
     Stock* stocks
+    int64_t drawn_mj[STORAGES_MAX][ORIGINS]    # delivered in this scan, by origin
     int64_t balance_error_mj     # of this scan: rows, columns and residual; 0
     int64_t balance_error_ug
 
 cdef void flows_trace(
     Flows* flows, const int64_t* meter_mj, int64_t grid_mg_per_kwh, int64_t pv_mg_per_kwh,
     int64_t unmetered_mg_per_kwh) noexcept nogil
-cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcept nogil

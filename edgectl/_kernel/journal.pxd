@@ -6,8 +6,10 @@ it finds there. Readers can never block it.
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from edgectl._kernel.inventory cimport ORIGINS
+
 cdef enum:
-    SEGMENT_VERSION = 2
+    SEGMENT_VERSION = 3
     MAILBOX_SLOTS = 256
     MAILBOX_PER_SCAN_MAX = 16
 
@@ -112,6 +114,13 @@ cdef struct StorageRecord:
     double economy_w             # what carbon steering asks
     int64_t stock_mj
     int64_t stock_ug
+    int64_t stock_origins_mj[ORIGINS]    # by Origin; they sum to stock_mj
+    int64_t delivered_mj[ORIGINS]    # AC of this scan, by Origin
+    int64_t lost_mj              # stored, lost while standing in this scan
+    int64_t lost_ug              # to the loss account in this scan
+    int64_t true_up_mj           # books corrected by so much in this scan
+    int64_t shortfall_mj         # stored energy of this scan that the books did not hold
+    int64_t true_ups             # of this scan: 0 or 1
     int32_t row                  # interlock behind the worst effect
     uint8_t effect
     uint8_t binding
@@ -123,6 +132,8 @@ cdef struct StorageRecord:
     uint8_t lapsed
     uint8_t rejected
     uint8_t stopping
+    uint8_t method               # StockMethod
+    uint8_t standby              # StockStandby
 
 cdef struct PointRecord:
     uint64_t raw

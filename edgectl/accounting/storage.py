@@ -3,8 +3,9 @@
 Meters say what went in and out; the battery management system's state of charge only
 corrects the books at its anchors, full and empty. Charging adds all the carbon that came
 with the energy; delivering takes it out, so that nothing is counted twice and nothing is
-lost. The arithmetic is the kernel's own, integer for integer, where the method is the
-weighted average; first in, first out is the choice of granular certificates.
+lost. The arithmetic is that of ext/inventory.pyx, integer for integer, written apart from
+it: the kernel's tests hold one against the other. Splits are by cumulative shares, origins in
+the order of `rank`, slices from the oldest.
 """
 
 from collections import deque
@@ -12,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from edgectl.accounting.apportion import CarbonCarry, largest_remainder
+from edgectl.accounting.apportion import CarbonCarry
 from edgectl.errors import DataError
+from edgectl.ledger.origins import cumulative_shares
 
 PPM = 1_000_000
-SLICES_MAX = 4_096
+SLICES_MAX = 256
 DECLARED = "declared at start"
 UNMETERED = "unmetered"
+FIRST = ("grid", "pv", "generator")  # then whatever else, then what nobody knows
 
 
 class Method(StrEnum):
@@ -49,6 +52,7 @@ class Rules:
     charge_ppm           AC to stored, parts per million
     discharge_ppm        stored to AC
     empty_mj             at or under it the battery counts as empty
+    slice_mj             FIFO: the newest slice takes more until it holds this
     default_mg_per_kwh   of energy it delivers beyond what it holds: never a clean one
     """
 
@@ -58,17 +62,19 @@ class Rules:
     method: Method = Method.WEIGHTED_AVERAGE
     standby: Standby = Standby.CONCENTRATE
     empty_mj: int = 0
+    slice_mj: int = 0
 
     def __post_init__(self) -> None:
         """Raises DataError for an efficiency outside (0, 1] or a negative figure."""
         if (
             not (0 < self.charge_ppm <= PPM and 0 < self.discharge_ppm <= PPM)
-            or min(self.default_mg_per_kwh, self.empty_mj) < 0
+            or min(self.default_mg_per_kwh, self.empty_mj, self.slice_mj) < 0
         ):
             raise DataError(
                 where="battery rules",
                 problem=f"charge {self.charge_ppm} ppm, discharge {self.discharge_ppm} ppm, "
-                f"default {self.default_mg_per_kwh} mg/kWh, empty {self.empty_mj} mJ",
+                f"default {self.default_mg_per_kwh} mg/kWh, empty {self.empty_mj} mJ, "
+                f"slice {self.slice_mj} mJ",
                 because="An efficiency over 1 makes energy; a negative default hides carbon.",
                 remedy="Efficiencies lie over 0 and up to 1 000 000 ppm, the rest at 0 or over.",
             )
@@ -158,9 +164,10 @@ class Inventory:
             raise ValueError(f"charge of {energy_mj} mJ, {carbon_ug} ug, from {origins}")
         if not energy_mj and not carbon_ug:
             return 0
-        parts = largest_remainder(stored_mj, list(origins.values()))
-        added = Slice(stored_mj, carbon_ug, dict(zip(origins, parts, strict=True)))
+        added = Slice(stored_mj, carbon_ug, _scaled(origins, stored_mj))
         if self.rules.method is Method.FIFO:
+            if self._slices and self._slices[-1].energy_mj < self.rules.slice_mj:
+                added = _merged(self._slices.pop(), added)
             self._slices.append(added)
             if len(self._slices) > SLICES_MAX:
                 self._slices.appendleft(_merged(self._slices.popleft(), self._slices.popleft()))
@@ -185,8 +192,7 @@ class Inventory:
         if beyond_mj:
             carbon_ug += self._carry.book_ug(beyond_mj, self.rules.default_mg_per_kwh)
             origins[UNMETERED] = origins.get(UNMETERED, 0) + beyond_mj
-        parts = largest_remainder(delivered_mj, list(origins.values()))
-        return Drawn(carbon_ug, drawn.stored_mj, beyond_mj, dict(zip(origins, parts, strict=True)))
+        return Drawn(carbon_ug, drawn.stored_mj, beyond_mj, _scaled(origins, delivered_mj))
 
     def stand(self, lost_mj: int) -> Drawn:
         """Lose stored energy while standing; what is drawn goes to the loss account."""
@@ -194,7 +200,7 @@ class Inventory:
         lost_mj = min(lost_mj, held_mj)
         if self.rules.standby is Standby.BOOK or lost_mj == held_mj:
             return self._take(lost_mj)
-        left = largest_remainder(held_mj - lost_mj, [each.energy_mj for each in self._slices])
+        left = cumulative_shares(held_mj - lost_mj, [each.energy_mj for each in self._slices])
         kept: deque[Slice] = deque()
         carbon_ug = 0
         for each, energy_mj in zip(self._slices, left, strict=True):
@@ -279,7 +285,15 @@ def _merged(one: Slice, other: Slice) -> Slice:
     return Slice(one.energy_mj + other.energy_mj, one.carbon_ug + other.carbon_ug, origins)
 
 
+def rank(origin: str) -> tuple[int, str]:
+    """Where an origin stands in the kernel's order; what nobody knows comes last."""
+    if origin in (DECLARED, UNMETERED):
+        return len(FIRST) + 1, origin
+    return FIRST.index(origin) if origin in FIRST else len(FIRST), origin
+
+
 def _scaled(origins_mj: Mapping[str, int], energy_mj: int) -> dict[str, int]:
     """The same mixture for another amount; no origin gets more than it had where it shrinks."""
-    parts = largest_remainder(energy_mj, list(origins_mj.values()))
-    return dict(zip(origins_mj, parts, strict=True))
+    names = sorted(origins_mj, key=rank)
+    parts = cumulative_shares(energy_mj, [origins_mj[name] for name in names])
+    return {name: part for name, part in zip(names, parts, strict=True) if part}

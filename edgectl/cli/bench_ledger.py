@@ -16,9 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from edgectl._kernel.layout import DTYPES
 from edgectl.cli.bench_figures import Figures
 from edgectl.image import private_segment
 from edgectl.ledger.clock import ClockState
+from edgectl.ledger.origins import (
+    ORIGINS,
+    cumulative_shares,
+    shared_out,
+    storage_rows,
+    storage_rules,
+    through,
+)
 from edgectl.ledger.payload import FIGURES, Kind, canonical, integers
 from edgectl.ledger.rows import Cursor, Entry, Row
 from edgectl.ledger.signing import KeyRing
@@ -35,6 +44,7 @@ SCANS = 10
 TENANTS = 2
 LIVE_SECONDS = 300
 MW_MJ = 1_000_000_000  # energy of 1 MW in one second, in mJ
+STANDBY_MJ = 2_000_000  # that a battery loses in a second, standing
 
 
 class Campus:
@@ -52,7 +62,9 @@ class Campus:
         owners[: self.loads] = np.arange(self.loads) % (TENANTS + 1)
         self.owners = owners
         self.grid_mg, self.stock_mg, self.cloud = 400_000, 310_000, 1.0
+        self.storages = np.zeros((1, self.batteries), DTYPES["StorageRecord"])
         self.stocks = self.random.integers(10**12, 10**13, (self.batteries, 2))
+        self.held_mj = self.random.integers(10**11, 10**12, (self.batteries, len(ORIGINS)))
 
     def hour(self, start_s: int) -> Iterator[tuple[int, np.ndarray[Any, Any], Any]]:
         """Energy and carbon of every second of an hour: table of source by sink."""
@@ -84,6 +96,8 @@ class Campus:
         rows, columns = np.nonzero((energy_mj != 0) | (carbon_ug != 0))
         first = (second - START_S) * SCANS
         utc_ns = second * 10**9 + int(self.random.integers(0, 10**6))
+        self.storages["delivered_mj"] = [self._given(energy_mj[3:].sum(axis=1))]
+        fed = through(energy_mj, self.owners, self.storages, TENANTS + 1)
         parts = []
         for part in range(TENANTS + 1):
             own = self.owners[columns] == part
@@ -95,10 +109,14 @@ class Campus:
             }
             if part == 0:
                 self.stocks += self.random.integers(-(10**6), 10**6, self.stocks.shape)
+                self.held_mj += self.random.integers(-(10**6), 10**6, self.held_mj.shape)
                 content |= self._site(energy_mj)
             else:
                 content |= {"samples": 70, "good_samples": 70, "carbon_default_scans": 0,
-                            "used_max_mg_per_kwh": self.grid_mg}  # fmt: skip
+                            "used_max_mg_per_kwh": self.grid_mg,
+                            "through": bytes(source for source, _ in fed[part]),
+                            "through_mj": integers([given for _, given in fed[part]]),
+                            }  # fmt: skip
             parts.append(canonical(content))
         public = {"first_utc_ns": utc_ns, "last_utc_ns": utc_ns + 900_000_000 + int(
             self.random.integers(0, 10**5)), "scans": SCANS, "gap_scans": 0}  # fmt: skip
@@ -106,13 +124,27 @@ class Campus:
                   "synchronised")  # fmt: skip
         return row, Cursor(START_S, first + SCANS, first + SCANS, utc_ns)
 
+    def _storages(self) -> dict[str, Any]:
+        self.storages["stock_mj"], self.storages["stock_ug"] = self.stocks.T
+        self.storages["stock_origins_mj"] = self.held_mj
+        self.storages["lost_mj"] = STANDBY_MJ
+        return storage_rows(self.storages)
+
+    def _given(self, delivered_mj: Any) -> Any:
+        """What each battery gave, by origin, in the mixture that it holds."""
+        return [
+            shared_out([int(given)], cumulative_shares(int(given), held))[0]
+            for given, held in zip(delivered_mj, self.held_mj.tolist(), strict=True)
+        ]
+
     def _site(self, energy_mj: Any) -> dict[str, Any]:
         grid_w = float(energy_mj[0].sum()) / 1000
         noise = self.random.normal(1.0, 0.002, 3)
         figures = self.random.integers(0, 50_000, len(FIGURES))
         return {
             "figures": integers(np.where(np.arange(len(FIGURES)) == 5, figures, 400)),
-            "stocks": integers(self.stocks),
+            **{name: integers(rows) for name, rows in self._storages().items()},
+            "storage_rules": storage_rules(self.storages),
             "soc_ratio": [0.5, 0.52, 0.49, 0.51],
             "grid_min_w": grid_w * noise[0], "grid_max_w": grid_w * noise[1],
             "grid_mean_w": grid_w, "weighted_mg_per_kwh": self.grid_mg,
@@ -203,6 +235,8 @@ def live_fraction(meters: int) -> float:
     cells = journal["flows"][:count]
     cells["energy_mj"] = chance.integers(10**7, 10**8, cells["energy_mj"].shape)
     cells["carbon_ug"] = cells["energy_mj"] // 9
+    given = cells["energy_mj"][:, 3:].sum(axis=2)
+    journal["storages"][:count]["delivered_mj"] = given[:, :, None] // len(ORIGINS)
     reader = segment.reader()
     with tempfile.TemporaryDirectory(prefix="edgectl-bench-", dir=_room()) as name:
         ring = KeyRing(Path(name) / f"{SITE}.key")

@@ -24,7 +24,7 @@ from edgectl._kernel.layout import DTYPES
 from edgectl.errors import SegmentError
 
 MAGIC = 0x6564676563746C31  # "edgectl1"
-VERSION = 2  # SEGMENT_VERSION of journal.pxd
+VERSION = 3  # SEGMENT_VERSION of journal.pxd
 MAILBOX_SLOTS = 256  # of journal.pxd
 PAGE_BYTES = 4096
 JOURNAL_SLOTS_MIN = 4

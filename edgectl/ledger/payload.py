@@ -24,6 +24,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from edgectl.ledger.origins import ACCOUNTS, ORIGINS, storage_rows, storage_rules, through
+
 PAYLOAD_VERSION = 2
 SECOND_NS = 1_000_000_000
 MJ_PER_KWH = 3_600_000_000
@@ -37,6 +39,11 @@ FIGURES = (
     "lateness_max_ns", "overruns", "armed_scans", "safe_state_scans", "dry_run_scans",
     "carbon_default_scans", "writes", "balance_error_mj", "balance_error_ug",
 )  # fmt: skip
+# Rows of int64, and how many stand in one: of the batteries, or of those that fed a tenant.
+ROWS = {
+    "stocks": 2, "stock_origins_mj": len(ORIGINS), "delivered_mj": len(ORIGINS),
+    "storage_accounts": len(ACCOUNTS), "through_mj": len(ORIGINS),
+}  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Payload = dict[str, Any]
@@ -242,6 +249,7 @@ def second_said(split: Split, meters: int, records: Array, period_before: int | 
         "gap_scans": int(head["period"][-1]) - before - scans,
     }
     rows, columns = np.nonzero((energy_mj != 0) | (carbon_ug != 0))
+    fed = through(energy_mj, split.sink_parts, records["storages"], split.parts)
     parts = []
     for part in range(split.parts):
         own = split.sink_parts[columns] == part
@@ -256,6 +264,8 @@ def second_said(split: Split, meters: int, records: Array, period_before: int | 
                 "good_samples": int((quality == QUALITY_GOOD).sum()),
                 "used_max_mg_per_kwh": int(head["grid_mg_per_kwh"].max()),
                 "carbon_default_scans": int((head["carbon_default"] != 0).sum()),
+                "through": bytes(source for source, _ in fed[part]),
+                "through_mj": integers([origins_mj for _, origins_mj in fed[part]]),
             }
         parts.append(canonical(cells))
     return Said(public, tuple(parts))
@@ -295,7 +305,8 @@ def _site_part(meters: int, records: Array, energy_mj: Array, carbon_ug: Array) 
     tripped = (records["interlocks"] >= INTERLOCK_TRIPPED).any(axis=0)
     return {
         "figures": integers([figures[name] for name in FIGURES]),
-        "stocks": integers(np.stack((storages[-1]["stock_mj"], storages[-1]["stock_ug"]), axis=1)),
+        **{name: integers(rows) for name, rows in storage_rows(storages).items()},
+        "storage_rules": storage_rules(storages),
         "soc_ratio": [known(each) for each in storages[-1]["soc_ratio"]],
         "grid_min_w": known(head["grid_w"].min()),
         "grid_max_w": known(head["grid_w"].max()),
@@ -322,8 +333,12 @@ def unpacked(part: bytes) -> Payload:
             strict=True,
         )
         content["cells"] = [[*at, *amount] for at, amount in zip(places, amounts, strict=True)]
-    if "stocks" in content:
-        content["stocks"] = np.frombuffer(content["stocks"], "<i8").reshape(-1, 2).tolist()
+    for name, width in ROWS.items():
+        if name in content:
+            content[name] = np.frombuffer(content[name], "<i8").reshape(-1, width).tolist()
+    for name in ("through", "storage_rules"):
+        if name in content:
+            content[name] = list(content[name])
     if isinstance(content.get("figures"), bytes):
         values = np.frombuffer(content.pop("figures"), "<i8").tolist()
         content |= dict(zip(FIGURES, values, strict=False))

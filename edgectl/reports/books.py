@@ -1,12 +1,12 @@
 """A ledger read once, from its first record to the end of the period: exact sums.
 
-Records before the period count for one thing: what the batteries then held, and of what
-origin. Sums are made on two ways that share nothing but the records' bytes: by named path and
-hour, and as bare rows of integers. The report prints the difference, which is 0.
+Records before the period count for one thing: what the batteries then held. Sums are made on two
+ways that share nothing but the records' bytes: by named path and hour, and as bare rows of
+integers. The report prints the difference, which is 0.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 
 from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
+from edgectl.ledger.origins import ACCOUNTS, ORIGINS
 from edgectl.ledger.payload import FIGURES, SECOND_NS
-from edgectl.reports.mixture import Batteries
+from edgectl.reports.mixture import by_origin
 from edgectl.reports.words import iso
 
 HOUR_S = 3_600
@@ -72,6 +73,14 @@ class Stock:
     charged_ug: int = 0
     given_mj: int = 0
     given_ug: int = 0
+    lost_mj: int = 0  # stored, while standing
+    lost_ug: int = 0  # to the loss account
+    true_up_mj: int = 0  # corrected at full and empty, both ways
+    shortfall_mj: int = 0  # given beyond what the books held, as stored energy
+    true_ups: int = 0
+    origins_mj: list[int] = field(default_factory=lambda: [0] * len(ORIGINS))  # at the end
+    method: int | None = None  # StockMethod at the end; None in a ledger that does not say
+    standby: int | None = None  # StockStandby
 
 
 @dataclass(slots=True)
@@ -121,7 +130,7 @@ class Books:
         return _added(hour.origins_mj for hour in self.hours.values())
 
 
-def _added(counters: Any) -> Counter[Way]:
+def _added(counters: Iterable[Counter[Way]]) -> Counter[Way]:
     total: Counter[Way] = Counter()
     for each in counters:
         total.update(each)
@@ -180,7 +189,8 @@ def read_books(
     """Read it.
 
     from_s, to_s   UTC, the last not included
-    efficiency     of batteries, as Batteries has it
+    efficiency     by battery: of charging and discharging, to tell what it held when a run began;
+                   1 for those not named
 
     Raises LedgerError where it cannot be read, ReportError where the period has no second.
     """
@@ -203,12 +213,12 @@ class _Reader:
 
     def __init__(self, books: Books, efficiency: Mapping[str, tuple[float, float]]) -> None:
         self.books = books
-        self.batteries = Batteries(efficiency)
+        self.efficiency = efficiency
         self.names: Names | None = None
         self.joined: Names | None = None  # the last run that is in books.names
         self.minute: int | None = None
-        self.flows: Counter[Way] = Counter()  # of the minute, all of it
-        self.inside: Counter[Way] = Counter()  # of the minute, within the period
+        self.flows: list[Counter[Way]] = []  # of the minute, within the period, by part
+        self.given_mj: list[dict[str, list[int]]] = []  # of the same, what batteries gave
         self.stocks: dict[str, tuple[int, int]] = {}
         self.follows = False  # whether the record before was the second before
 
@@ -272,9 +282,10 @@ class _Reader:
             self.flush()
             self.minute = row.utc_s // MINUTE_S
         parts = [dict(msgpack.unpackb(part, raw=False)) for part in row.parts]
-        energy: Counter[Way] = Counter()
+        energies: list[Counter[Way]] = []
         carbon: Counter[Way] = Counter()
         for part in parts:
+            own: Counter[Way] = Counter()
             amounts_mj = np.frombuffer(part["energy_mj"], "<i8")
             amounts_ug = np.frombuffer(part["carbon_ug"], "<i8")
             places = part["cells"]
@@ -282,20 +293,22 @@ class _Reader:
                 zip(amounts_mj.tolist(), amounts_ug.tolist(), strict=True)
             ):
                 path = (names.sources[places[2 * at]], names.sinks[places[2 * at + 1]])
-                energy[path] += mj
+                own[path] += mj
                 carbon[path] += ug
+            energies.append(own)
             if inside:
                 self.books.control_mj += int(amounts_mj.sum())
                 self.books.control_ug += int(amounts_ug.sum())
-        self.flows.update(energy)
+        energy = _added(energies)
         stocks = dict(zip(names.storages, _pairs(parts[0]["stocks"]), strict=True))
         if inside:
             if self.joined is not names:
                 self.books.names = _joined(self.books.names, names)
                 self.joined = names
-            self.inside.update(energy)
+            self._minute(parts, energies)
             self._book(row, parts, energy, carbon)
             self._move(energy, carbon, stocks)
+            self._accounts(parts[0])
         self.stocks = stocks
         self.follows = row.public["gap_scans"] == 0
 
@@ -348,7 +361,7 @@ class _Reader:
             if name in self.stocks and self.follows:
                 before_mj, before_ug = self.stocks[name]
             else:  # the first second of a run: from what it held after it
-                eta_charge, eta_discharge = self.batteries.efficiency.get(name, (1.0, 1.0))
+                eta_charge, eta_discharge = self.efficiency.get(name, (1.0, 1.0))
                 before_mj = stock_mj - int(came_mj * eta_charge) + int(left_mj / eta_discharge)
                 before_ug = stock_ug - came_ug + left_ug
             if stock.begin_mj is None:
@@ -360,21 +373,49 @@ class _Reader:
             stock.given_mj += left_mj
             stock.given_ug += left_ug
 
+    def _accounts(self, part: Mapping[str, Any]) -> None:
+        """What batteries lost and what was corrected; a ledger of before says nothing of it."""
+        if "storage_accounts" not in part or self.names is None:
+            return
+        accounts, held = _table(part["storage_accounts"], len(ACCOUNTS)), part["stock_origins_mj"]
+        rules = part["storage_rules"]
+        for at, name in enumerate(self.names.storages):
+            stock = self.books.stocks[name]
+            for account, amount in zip(ACCOUNTS, accounts[at], strict=True):
+                setattr(stock, account, getattr(stock, account) + amount)
+            stock.origins_mj = _table(held, len(ORIGINS))[at]
+            stock.method, stock.standby = rules[2 * at], rules[2 * at + 1]
+
+    def _minute(self, parts: list[dict[str, Any]], energies: list[Counter[Way]]) -> None:
+        """Add a second to its minute: flows, and what batteries gave to each part by origin."""
+        names = self.names
+        assert names is not None, "the caller has them"
+        while len(self.flows) < len(parts):
+            self.flows.append(Counter())
+            self.given_mj.append({})
+        whole = parts[0].get("delivered_mj")
+        site = dict(zip(names.storages, _table(whole, len(ORIGINS)), strict=True)) if whole else {}
+        for at, part in enumerate(parts):
+            self.flows[at].update(energies[at])
+            if at == 0 or "through" not in part:
+                continue
+            for source, origins_mj in zip(
+                part["through"], _table(part["through_mj"], len(ORIGINS)), strict=True
+            ):
+                name = names.sources[source]
+                _add(self.given_mj[at], name, origins_mj)
+                if name in site:
+                    site[name] = [a - b for a, b in zip(site[name], origins_mj, strict=True)]
+        for name, origins_mj in site.items():
+            _add(self.given_mj[0], name, origins_mj)
+
     def flush(self) -> None:
         """Tell the minute's energy by origin."""
-        if self.names is None or self.minute is None or not self.flows:
-            return
-        stocks_mj = {name: stock[0] for name, stock in self.stocks.items()}
-        if self.inside != self.flows and self.inside:
-            # The period begins or ends within this minute: what is outside comes apart.
-            outside = self.flows - self.inside
-            self.batteries.minute(outside, self.names.storages, {})
-            self.flows = self.inside
-        origins = self.batteries.minute(self.flows, self.names.storages, stocks_mj)
-        if self.inside:
-            hour = self.books.hours[self.minute * MINUTE_S // HOUR_S * HOUR_S]
-            hour.origins_mj.update(origins)
-        self.flows, self.inside = Counter(), Counter()
+        if self.names is not None and self.minute is not None and any(self.flows):
+            hour = self._hour(self.minute * MINUTE_S)
+            for cells, given_mj in zip(self.flows, self.given_mj, strict=True):
+                hour.origins_mj.update(by_origin(cells, self.names.storages, given_mj))
+        self.flows, self.given_mj = [], []
 
 
 def _joined(before: Names | None, names: Names) -> Names:
@@ -395,5 +436,15 @@ def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pairs(stocks: bytes) -> list[tuple[int, int]]:
-    values = np.frombuffer(stocks, "<i8").tolist()
-    return list(zip(values[::2], values[1::2], strict=True))
+    return [(mj, ug) for mj, ug in _table(stocks, 2)]
+
+
+def _table(content: bytes, width: int) -> list[list[int]]:
+    """Rows of integers as a record has them."""
+    rows: list[list[int]] = np.frombuffer(content, "<i8").reshape(-1, width).tolist()
+    return rows
+
+
+def _add(given_mj: dict[str, list[int]], name: str, origins_mj: list[int]) -> None:
+    before = given_mj.get(name, [0] * len(ORIGINS))
+    given_mj[name] = [a + b for a, b in zip(before, origins_mj, strict=True)]

@@ -43,7 +43,7 @@ class Balance:
     charged_mj: int
     given_mj: int
     conversion_mj: int  # lost in batteries
-    used_ug: int  # carbon of what was consumed: loads and losses
+    used_ug: int  # carbon of what was consumed: loads, losses, the loss account
     grid_ug: int  # carbon of what was bought
     pv_used_mj: int  # on-site generation that reached loads and losses, through batteries too
 
@@ -87,15 +87,17 @@ def balance_of(books: Books) -> Balance:
     given_mj = sum(mj for (source, _), mj in energy.items() if source in storages)
     known = {"grid", "pv", "unmetered"} | storages
     lost_mj = sum(
-        each.charged_mj - each.given_mj - each.change_mj for each in books.stocks.values()
+        each.charged_mj - each.given_mj - each.change_mj + each.true_up_mj + each.shortfall_mj
+        for each in books.stocks.values()
     )
+    lost_ug = sum(each.lost_ug for each in books.stocks.values())
     used = {"it", "aux", "losses"}
     return Balance(
         of(energy, "grid"), of(energy, "pv"),
         sum(mj for (source, _), mj in energy.items() if source not in known),
         of(energy, "unmetered"), of(energy, kind="export"), of(energy, kind="it"),
         of(energy, kind="aux"), of(energy, kind="losses"), charged_mj, given_mj, max(0, lost_mj),
-        sum(ug for (_, sink), ug in carbon.items() if kinds.get(sink, sink) in used),
+        sum(ug for (_, sink), ug in carbon.items() if kinds.get(sink, sink) in used) + lost_ug,
         of(carbon, "grid") + of(carbon, "unmetered"),
         sum(mj for (sink, origin), mj in origins.items()
             if origin in (PV, FROM_PV) and kinds.get(sink, sink) in used),

@@ -1,11 +1,22 @@
 """What was chosen, said in the report itself: a figure without its method is none."""
 
+from collections.abc import Mapping
+
+from edgectl._kernel.inventory import StockMethod, StockStandby
 from edgectl.accounting.cbam import ROUNDING
 from edgectl.reports.books import Books
-from edgectl.reports.declared import Declared
+from edgectl.reports.declared import MJ_PER_KWH, Declared
 from edgectl.reports.figures import FACTOR_U_RATIO, UNDECLARED_CLASS, UNDECLARED_CT
 from edgectl.site_model import Site
 
+INVENTORIES: dict[int, str] = {
+    StockMethod.METHOD_WEIGHTED_AVERAGE: "weighted average: energy and carbon of what is stored",
+    StockMethod.METHOD_FIFO: "first in, first out, in slices",
+}
+POLICIES: dict[int, str] = {
+    StockStandby.STANDBY_CONCENTRATE: "A: energy falls, its carbon stays with what is left",
+    StockStandby.STANDBY_BOOK: "B: the carbon of energy lost goes to the loss account",
+}
 UNKNOWN = "not recorded in the ledger, not declared"
 
 
@@ -14,24 +25,26 @@ def methods(
 ) -> list[dict[str, str]]:
     """Each choice: of what, which, and why or with what effect."""
     names, factors = books.names, declared.factors
-    efficiencies = ", ".join(
-        f"{each.id} {each.charge_efficiency:g} and {each.discharge_efficiency:g}"
-        for each in (site.batteries if site else ())
-    )
     u_ratio = factors.standard_uncertainty_ratio
     rows = [
         ("Tracing", "proportional sharing (Bialek 1996), each scan, in whole mJ and ug",
          "What leaves a bus leaves in the mixture that came in."),
         ("Losses", "a sink of their own at the mixture of the bus",
          "They are part of the data centre's consumption, and of no tenant's."),
-        ("Battery inventory", "weighted average: energy and carbon of what is stored",
+        ("Battery inventory", _by_battery(books, "method", INVENTORIES),
          "Charging adds the carbon that came with it, delivering takes it out; nothing is "
          "counted twice."),
-        ("Battery origins", "followed minute by minute as a weighted average, held against the "
-         f"ledger's stock; efficiencies {efficiencies or 'not known: no site file, taken as 1'}",
+        ("Battery origins", "followed by the kernel scan by scan with the inventory, told each "
+         "second by the ledger",
          "What was stored before the ledger began is of no known origin, never called clean."),
-        ("Standby losses", "energy falls, its carbon stays with what is left",
-         "So it is delivered with the rest, and not lost from the books."),
+        ("Standby losses", _by_battery(books, "standby", POLICIES),
+         "What goes to the loss account is carbon of the site's own consumption, and of no "
+         "tenant's."),
+        ("True-ups", f"{sum(each.true_ups for each in books.stocks.values())} at full or empty, "
+         "together "
+         f"{sum(each.true_up_mj for each in books.stocks.values()) / MJ_PER_KWH:+.1f} kWh",
+         "Meters define the energy; the battery's own state of charge corrects the books where "
+         "it is certain."),
         ("Grid factor", f"{names.basis if names else UNKNOWN}, zone "
          f"{names.zone if names else UNKNOWN}; source {factors.source or UNKNOWN}, version "
          f"{factors.version or UNKNOWN}, SHA-256 {factors.sha256 or UNKNOWN}",
@@ -49,3 +62,13 @@ def methods(
          "Everything declared is marked so."),
     ]  # fmt: skip
     return [{"of": of, "choice": choice, "note": note} for of, choice, note in rows]
+
+
+def _by_battery(books: Books, name: str, words: Mapping[int, str]) -> str:
+    """What the ledger says of each battery; once where all are alike."""
+    said = {
+        battery: words.get(getattr(stock, name), UNKNOWN) for battery, stock in books.stocks.items()
+    }
+    if len(set(said.values())) == 1:
+        return next(iter(said.values()))
+    return "; ".join(f"{battery}: {each}" for battery, each in said.items()) or "no battery"

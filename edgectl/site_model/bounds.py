@@ -21,3 +21,4 @@ BUSES_MAX = 64
 FEEDERS_MAX = 128
 PV_MAX = 64  # dispatch.pxd
 HEARTBEATS_MAX = 64
+SLICES_OF_CAPACITY = 128  # inventory.pxd

@@ -9,6 +9,7 @@ from edgectl.site_model import bounds
 from edgectl.site_model.check_bus import check_bus, link_of
 from edgectl.site_model.check_buses import check_buses
 from edgectl.site_model.check_carbon import check_carbon_feed
+from edgectl.site_model.check_stock import check_stocks
 from edgectl.site_model.context import Context
 from edgectl.site_model.schema import BatteryEntry
 from edgectl.site_model.tags import SITE, internal_points
@@ -26,6 +27,7 @@ def check_site(context: Context) -> None:
     _check_loads_and_pv(context)
     for at, battery in enumerate(context.file.battery):
         _check_battery(context, at, battery)
+    check_stocks(context)
     check_buses(context)
     _check_site_commands(context)
     _check_heartbeats(context)

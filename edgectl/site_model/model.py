@@ -142,7 +142,11 @@ class Generator:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """One storage asset, converter and BMS together."""
+    """One storage asset, converter and BMS together.
+
+    carbon_method   "weighted average" or "fifo"
+    standby_carbon  "concentrate" or "loss account"
+    """
 
     id: str
     power: str
@@ -167,6 +171,11 @@ class Battery:
     discharge_efficiency: float
     accuracy_class: str | None = None
     ct_class: str | None = None
+    carbon_method: str = "weighted average"
+    standby_w: float = 0.0
+    standby_carbon: str = "concentrate"
+    full_soc_ratio: float | None = None
+    empty_soc_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

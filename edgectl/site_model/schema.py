@@ -12,12 +12,14 @@ from edgectl.site_model.schema_monitor import HeartbeatEntry, MonitorEntry
 from edgectl.site_model.schema_network import BusEntry, FeederEntry, GeneratorEntry
 from edgectl.site_model.schema_types import (
     AccuracyClass,
+    CarbonMethod,
     Delay,
     Efficiency,
     Id,
     Milliseconds,
     PositiveWatts,
     Ratio,
+    StandbyCarbon,
     Tag,
     TransformerClass,
     Watts,
@@ -305,6 +307,29 @@ class BatteryEntry(Section):
     )
     discharge_efficiency: Efficiency = Field(
         description="Stored to AC; the rest is booked as loss.", examples=[0.95]
+    )
+    carbon_method: CarbonMethod = Field(
+        default="weighted average",
+        description="Which energy leaves first, and its carbon with it; fifo is first in, first "
+        "out, for granular certificates.",
+    )
+    standby_w: Watts = Field(
+        default=0.0, description="Lost of what is stored, at all times: self-discharge, cooling."
+    )
+    standby_carbon: StandbyCarbon = Field(
+        default="concentrate",
+        description="Carbon of what is lost while standing: it stays with what is left, or goes "
+        "to the loss account.",
+    )
+    full_soc_ratio: Ratio | None = Field(
+        default=None,
+        description="At or above it the books take over what the BMS says is stored.",
+        examples=[0.9],
+    )
+    empty_soc_ratio: Ratio | None = Field(
+        default=None,
+        description="At or under it the same, and what carbon is left goes to the loss account.",
+        examples=[0.05],
     )
     accuracy_class: AccuracyClass = None
     ct_class: TransformerClass = None

@@ -21,3 +21,5 @@ TransformerClass = Annotated[
     Literal["none", "0.1", "0.2S", "0.2", "0.5S", "0.5", "1"] | None,
     Field(description="Class of its current transformers, IEC 61869-2; undeclared: class 1."),
 ]
+CarbonMethod = Literal["weighted average", "fifo"]
+StandbyCarbon = Literal["concentrate", "loss account"]

@@ -6,14 +6,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgectl._kernel.inventory import StockAnchor, StockMethod, StockStandby
 from edgectl._kernel.layout import DTYPES
-from edgectl.site_model.bounds import TIERS_MAX
+from edgectl.site_model.bounds import SLICES_OF_CAPACITY, TIERS_MAX
 from edgectl.site_model.model import Battery, Load, Site
 from edgectl.site_model.tags import SITE, SITE_POINTS
 
 PPM = 1_000_000
 MG_PER_G = 1000
+MJ_PER_J = 1000
+MILLIWATT_PER_W = 1000
 NONE = -1
+METHODS_OF_CARBON = {
+    "weighted average": StockMethod.METHOD_WEIGHTED_AVERAGE,
+    "fifo": StockMethod.METHOD_FIFO,
+}
+POLICIES_OF_STANDBY = {
+    "concentrate": StockStandby.STANDBY_CONCENTRATE,
+    "loss account": StockStandby.STANDBY_BOOK,
+}
 
 
 def ordered_loads(site: Site) -> tuple[Load, ...]:
@@ -52,13 +63,7 @@ def control_arrays(
         "dispatch": _rows("DispatchRow", [_dispatch(site, points)]),
         "stocks": _rows(
             "StockRow",
-            [
-                {
-                    "charge_ppm": round(each.charge_efficiency * PPM),
-                    "discharge_ppm": round(each.discharge_efficiency * PPM),
-                }
-                for each in site.batteries
-            ],
+            [_stock(each) for each in site.batteries],
         ),
         "scan": _rows("ScanRow", [_scan(site, points, outputs) | {"may_arm": may_arm}]),
     }
@@ -126,6 +131,28 @@ def _storage(
             "effect_error_point": points[f"{own}.effect_error"],
             "foreign_write_point": points[f"{own}.foreign_write"],
         },
+    }
+
+
+def _stock(battery: Battery) -> dict[str, Any]:
+    """How what it holds is booked."""
+    full, empty = battery.full_soc_ratio, battery.empty_soc_ratio
+    capacity_mj = round(battery.capacity_j * MJ_PER_J)
+    anchors = (StockAnchor.ANCHOR_NONE if full is None else StockAnchor.ANCHOR_FULL) | (
+        StockAnchor.ANCHOR_NONE if empty is None else StockAnchor.ANCHOR_EMPTY
+    )
+    return {
+        # at least one in a million: no declared efficiency is nothing
+        "charge_ppm": max(1, round(battery.charge_efficiency * PPM)),
+        "discharge_ppm": max(1, round(battery.discharge_efficiency * PPM)),
+        "standby_milliwatt": round(battery.standby_w * MILLIWATT_PER_W),
+        "capacity_mj": capacity_mj,
+        "slice_mj": capacity_mj // SLICES_OF_CAPACITY,
+        "full_soc_ppm": round((full or 0.0) * PPM),
+        "empty_soc_ppm": round((empty or 0.0) * PPM),
+        "method": METHODS_OF_CARBON[battery.carbon_method],
+        "standby": POLICIES_OF_STANDBY[battery.standby_carbon],
+        "anchors": anchors,
     }
 
 

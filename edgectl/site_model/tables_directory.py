@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 
+from edgectl.site_model.bounds import SLICES_OF_CAPACITY
 from edgectl.site_model.model import (
     Battery,
     Feeder,
@@ -27,10 +28,16 @@ METHODS = {
     "tracing": "proportional sharing, Bialek 1996, over the site's buses, each scan",
     "rounding": "cumulative shares in the order of the tables; remainders are carried",
     "losses": "a sink of their own, at the mixture of the bus that they leave",
-    "storage": "weighted average",
-    "standby": "A: the carbon stays with what is left",
     "storage_shortfall": "the zone's default intensity",
     "unmetered": "the zone's default intensity",
+}
+STORAGE_METHODS = {
+    "weighted average": "weighted average",
+    "fifo": f"first in, first out, in slices of 1/{SLICES_OF_CAPACITY} of the capacity",
+}
+STANDBY_POLICIES = {
+    "concentrate": "A: the carbon stays with what is left",
+    "loss account": "B: the carbon goes to the loss account",
 }
 
 
@@ -70,7 +77,7 @@ def directory_of(
         **_sources(site),
         **_network(site),
         "loads": loads,
-        "methods": METHODS,
+        "methods": METHODS | _storage_methods(site),
         "flexible": None if site.flexible is None else _flexible(site),
         "open_request": site.open_request,
         "open_request_output": -1 if site.open_request is None else output_index[site.open_request],
@@ -121,6 +128,29 @@ def _network(site: Site) -> dict[str, Any]:
             for each in site.feeders
         ],
     }
+
+
+def _storage_methods(site: Site) -> dict[str, str]:
+    """How what the batteries hold is booked: once for all, or by battery where they differ."""
+    said = {
+        "storage": {each.id: STORAGE_METHODS[each.carbon_method] for each in site.batteries},
+        "standby": {each.id: STANDBY_POLICIES[each.standby_carbon] for each in site.batteries},
+        "storage_true_up": {each.id: _anchors(each) for each in site.batteries},
+    }
+    found = {}
+    for name, by_battery in said.items():
+        texts = set(by_battery.values())
+        found[name] = texts.pop() if len(texts) == 1 else (
+            "; ".join(f"{own}: {text}" for own, text in by_battery.items())
+        )  # fmt: skip
+    return found
+
+
+def _anchors(battery: Battery) -> str:
+    full, empty = battery.full_soc_ratio, battery.empty_soc_ratio
+    at = [f"full at {full:g}"] if full is not None else []
+    at += [f"empty at {empty:g}"] if empty is not None else []
+    return " and ".join(at) or "none"
 
 
 def _site(site: Site) -> dict[str, Any]:

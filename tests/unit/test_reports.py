@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -122,22 +123,38 @@ def test_what_pv_put_into_the_battery_comes_out_as_pv(tmp_path: Path) -> None:
             rig.second(NOON_S + at, {("pv", "BESS-01"): (MW_MJ, 0)}, [(held_mj, 0)])
         else:
             held_mj -= MW_MJ * 5 // 10 * 100 // 95
-            rig.second(NOON_S + at, {("BESS-01", "IT-A"): (MW_MJ // 2, 0)}, [(held_mj, 0)])
+            rig.second(NOON_S + at, {("BESS-01", "IT-A"): (MW_MJ // 2, 0)}, [(held_mj, 0)],
+                       given_mj={"BESS-01": (0, MW_MJ // 2, 0, 0)})  # fmt: skip
     origins = books_of(rig.write()).origins()
     assert origins["IT-A", "pv through battery"] == 60 * MW_MJ // 2
     assert sum(mj for (sink, _), mj in origins.items() if sink == "IT-A") == 60 * MW_MJ // 2
 
 
-def test_a_period_that_begins_later_knows_what_the_battery_held(tmp_path: Path) -> None:
+def test_origins_are_the_ledgers_own_whenever_the_period_begins(tmp_path: Path) -> None:
     rig = BookRig(tmp_path)
     for at in range(120):
-        flows = {("grid", "BESS-01"): (MW_MJ, 100)} if at < 60 else {("BESS-01", "IT-A"): (9, 1)}
-        rig.second(NOON_S + at, flows, [(10**10 * min(at + 1, 60), 100)])
+        flows = {("grid", "BESS-01"): (MW_MJ, 100)} if at < 60 else {
+            ("BESS-01", "IT-A"): (9, 1), ("BESS-01", "IT-B"): (6, 1), ("BESS-01", "losses"): (3, 0),
+        }  # fmt: skip
+        given_mj = {"BESS-01": (6, 10, 1, 1)} if at >= 60 else {}
+        rig.second(NOON_S + at, flows, [(10**10, 100)], given_mj=given_mj)
     books = books_of(rig.write(), span=(NOON_S + 60, None))
     assert books.seconds == 60
-    shares = {origin: mj for (sink, origin), mj in books.origins().items() if sink == "IT-A"}
-    assert shares["grid through battery"] > 0
-    assert sum(shares.values()) == 60 * 9
+    by_sink, by_origin = Counter(), Counter()
+    for (sink, origin), mj in books.origins().items():
+        by_sink[sink] += mj
+        by_origin[origin] += mj
+    assert by_sink == {"IT-A": 60 * 9, "IT-B": 60 * 6, "losses": 60 * 3}
+    assert by_origin == {
+        "grid through battery": 60 * 6, "pv through battery": 60 * 10,
+        "generator through battery": 60, "battery, origin not known": 60,
+    }  # fmt: skip
+
+
+def test_a_ledger_that_tells_no_origins_leaves_them_unknown(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    rig.second(NOON_S, {("BESS-01", "IT-A"): (9, 1)}, [(10, 100)])
+    assert books_of(rig.write()).origins() == {("IT-A", "battery, origin not known"): 9}
 
 
 def test_pue_counts_losses_and_what_the_battery_lost(tmp_path: Path) -> None:

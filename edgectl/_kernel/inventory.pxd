@@ -1,0 +1,81 @@
+"""What a battery holds: energy, its carbon, and where it came from, in integers.
+
+A stock is one mixture (weighted average) or a ring of slices in the order they were
+charged (first in, first out). What is held is the sum of the slices either way.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+cdef enum:
+    ORIGINS = 4
+    SLICES_MAX = 256             # of one FIFO stock; the two oldest are merged beyond
+    SLICES_OF_CAPACITY = 128     # a slice is closed when it holds this part of the capacity
+
+cpdef enum Origin:
+    ORIGIN_GRID = 0
+    ORIGIN_PV = 1
+    ORIGIN_GENERATOR = 2
+    ORIGIN_OTHER = 3             # unmetered, found by a true-up, or held before accounting began
+
+cpdef enum StockMethod:
+    METHOD_WEIGHTED_AVERAGE = 0
+    METHOD_FIFO = 1
+
+cpdef enum StockStandby:
+    STANDBY_CONCENTRATE = 0      # A: the carbon of energy lost stays with what is left
+    STANDBY_BOOK = 1             # B: it goes to the loss account
+
+cpdef enum StockAnchor:          # bits of StockRow.anchors
+    ANCHOR_NONE = 0
+    ANCHOR_FULL = 1
+    ANCHOR_EMPTY = 2
+
+cdef struct StockRow:
+    int64_t charge_ppm           # AC to stored, parts per million
+    int64_t discharge_ppm        # stored to AC
+    int64_t standby_milliwatt    # lost at all times
+    int64_t capacity_mj          # held at a state of charge of 1
+    int64_t slice_mj             # FIFO: the newest slice takes more until it holds this
+    int64_t full_soc_ppm         # at or above it the books are corrected, with ANCHOR_FULL
+    int64_t empty_soc_ppm        # at or under it, with ANCHOR_EMPTY
+    int64_t method               # StockMethod
+    int64_t standby              # StockStandby
+    int64_t anchors              # StockAnchor that are declared
+
+cdef struct StockSlice:
+    int64_t energy_mj            # stored
+    int64_t carbon_ug            # of it
+    int64_t origins_mj[ORIGINS]  # of it; they sum to energy_mj
+
+cdef struct Stock:
+    StockSlice held              # all of it
+    StockSlice* slices           # [SLICES_MAX], NULL with the weighted average
+    int64_t charge_remainder     # of the divisions, carried
+    int64_t discharge_remainder
+    int64_t standby_remainder
+    int64_t lost_mj              # stored, of this scan; a true-up's is not in it
+    int64_t lost_ug              # to the loss account in this scan
+    int64_t true_up_mj           # of this scan: books after less before
+    int64_t shortfall_mj         # of this scan: stored energy that the books did not hold
+    int64_t true_ups             # of this scan: 0 or 1
+    int32_t first                # oldest slice
+    int32_t count
+    int32_t visited              # the StockAnchor that corrected the books last, until it is left
+    int32_t fresh                # declared and not settled yet: an anchor is only noted
+
+cdef int64_t share(int64_t amount, int64_t part, int64_t whole) noexcept nogil
+cdef int64_t carbon_ug(
+    int64_t energy_mj, int64_t mg_per_kwh, int64_t* remainder) noexcept nogil
+cdef void split(
+    int64_t amount, const int64_t* weights, int64_t whole, int64_t* parts) noexcept nogil
+cdef void stock_begin(Stock* stock) noexcept nogil
+cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcept nogil
+cdef int64_t stock_draw(
+    Stock* stock, const StockRow* row, int64_t delivered_mj, int64_t default_mg_per_kwh,
+    int64_t* remainder, int64_t* origins_mj) noexcept nogil
+cdef void stock_fill(
+    Stock* stock, const StockRow* row, int64_t charged_mj, int64_t charged_ug,
+    const int64_t* origins_mj) noexcept nogil
+cdef void stock_settle(
+    Stock* stock, const StockRow* row, int64_t soc_ppm, bint soc_good, int64_t dt_ns,
+) noexcept nogil
