@@ -49,9 +49,15 @@ class BookRig:
         self.signer = generate(self.key)
         self.start()
 
-    def start(self, kind: Kind = Kind.START) -> None:
+    def start(self, kind: Kind = Kind.START, utc_s: int = START_S) -> None:
         """Begin a run, or name it again."""
-        self._row(kind, START_S, start_said(self._directory(), START_S))
+        self._row(kind, utc_s, start_said(self._directory(), START_S))
+
+    def flush(self) -> None:
+        """Append what was booked until now, in packs of its own."""
+        with Ledger(self.site, self.where, signer=self.signer) as ledger:
+            ledger.append(self.rows)
+        self.rows.clear()
 
     def _directory(self) -> dict[str, Any]:
         return {
@@ -64,7 +70,7 @@ class BookRig:
         }  # fmt: skip
 
     def _row(self, kind: Kind, utc_s: int, said: Said, clock: str = "synchronised") -> None:
-        first = (utc_s - START_S) * SCANS
+        first, self.last_s = (utc_s - START_S) * SCANS, utc_s
         row = Row(kind, START_S, utc_s, first, first + SCANS - 1, said.public, said.parts, clock)
         self.rows.append((row, Cursor(START_S, first + SCANS, first + SCANS, utc_s * 10**9)))
 
@@ -167,7 +173,7 @@ class BookRig:
         with Ledger(self.site, self.where, signer=self.signer) as ledger:
             ledger.append(self.rows)
             if sign:
-                ledger.sign("stop", (self.rows[-1][0].utc_s + 1) * 10**9, "synchronised")
+                ledger.sign("stop", (self.last_s + 1) * 10**9, "synchronised")
         return self.where
 
 

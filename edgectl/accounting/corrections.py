@@ -126,11 +126,13 @@ class Deltas:
 
     energy_mj   by margin
     moved       scans that were estimated or substituted and are recovered
+    moved_of    the same by margin
     u_mj        standard uncertainty of what the counters say, by margin
     """
 
     energy_mj: Counter[Margin] = field(default_factory=Counter)
     moved: Counter[Grade] = field(default_factory=Counter)
+    moved_of: dict[Margin, Counter[Grade]] = field(default_factory=dict)
     u_mj: dict[Margin, int] = field(default_factory=dict)
 
 
@@ -174,7 +176,9 @@ class Spread:
             square = deltas.u_mj.get(correction.margin, 0) ** 2 + correction.u_mj**2
             deltas.u_mj[correction.margin] = round(square**0.5)
             for gap in correction.gaps:
-                deltas.moved.update(_moved(gap, start_s, end_s))
+                moved = _moved(gap, start_s, end_s)
+                deltas.moved.update(moved)
+                deltas.moved_of.setdefault(correction.margin, Counter()).update(moved)
         return deltas
 
 

@@ -15,8 +15,8 @@ from edgectl.cli.ledger_parts import (
     writable,
 )
 from edgectl.errors import ReportError
-from edgectl.reports.books import period_of
 from edgectl.reports.parquet import export as export_parquet
+from edgectl.reports.period import period_of
 
 EPILOG = """\b
 A folder a month: seconds, paths, tenants; and heads.parquet. What is exported proves nothing by

@@ -25,12 +25,14 @@ from edgectl.errors import ReportError
 from edgectl.ledger import Ledger
 from edgectl.ledger.keys import load_public
 from edgectl.ledger.verify import Result, find_files, site_of, verify
-from edgectl.reports.books import Books, period_of, read_books
+from edgectl.reports.books import Books, read_books
 from edgectl.reports.certificates import certificates
+from edgectl.reports.corrected import corrected
 from edgectl.reports.declared import Declared, load_declared, lots_of
 from edgectl.reports.document import Asked, make_document
 from edgectl.reports.evidence import Pack, make_pack, write_pack
 from edgectl.reports.page import html_of, pictures_of, write_pdf
+from edgectl.reports.period import period_of
 from edgectl.reports.tables import write_csv, write_xlsx
 from edgectl.site_model import Site
 
@@ -109,13 +111,13 @@ def report(
             _refuse(verdict)
         model = optional_site(site, opened.site)
         from_s, to_s = period_of(opened, *period_said(from_utc, to_utc))
-        books = read_books(opened, from_s, to_s, _efficiencies(model))
+        booked = read_books(opened, from_s, to_s, _efficiencies(model))
         document = make_document(
-            Asked(books, verdict, int(time.time()), version("edgectl"), model, said,
+            Asked(booked, verdict, int(time.time()), version("edgectl"), model, said,
                   declared_sha256, tuple(lots_of(said, declared.parent if declared else None)),
                   tenant)
         )  # fmt: skip
-        sources = Sources(opened, books, model, said, document, seed, cbam_xsd)
+        sources = Sources(opened, corrected(booked), model, said, document, seed, cbam_xsd)
         with writable(output):
             written = write_forms(sources, forms, output)
         for path in written:

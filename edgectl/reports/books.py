@@ -1,6 +1,7 @@
-"""A ledger read once, from its first record to the end of the period: exact sums.
+"""A period of a ledger read once: exact sums.
 
-Records before the period count for one thing: what the batteries then held. Sums are made on two
+Records before the period count for what the batteries then held, and for corrections that reach
+into it. Sums are made on two
 ways that share nothing but the records' bytes: by named path and hour, and as bare rows of
 integers. The report prints the difference, which is 0.
 """
@@ -17,7 +18,9 @@ from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
 from edgectl.ledger.origins import ACCOUNTS, ORIGINS
 from edgectl.ledger.payload import FIGURES, SECOND_NS
+from edgectl.reports.minutes import Change, Corrector, concerns
 from edgectl.reports.mixture import by_origin
+from edgectl.reports.period import first_record
 from edgectl.reports.words import iso
 
 HOUR_S = 3_600
@@ -55,6 +58,7 @@ class Hour:
     origins_mj: Counter[Way] = field(default_factory=Counter)  # by sink and origin
     counts: Counter[str] = field(default_factory=Counter)
     clocks: Counter[str] = field(default_factory=Counter)
+    change: Change = field(default_factory=Change)  # what corrections add
     used_min_mg_per_kwh: int | None = None
     used_max_mg_per_kwh: int | None = None
 
@@ -142,47 +146,6 @@ def step_of(seconds: int) -> int:
     return next((step for limit, step in STEPS if seconds <= limit), STEP_MAX_S)
 
 
-def period_of(ledger: Ledger, from_s: int | None, to_s: int | None) -> tuple[int, int]:
-    """The period asked for, or all that the ledger has. Raises ReportError."""
-    if from_s is not None and to_s is not None and from_s >= to_s:
-        raise ReportError(
-            where=f"report of {ledger.site}",
-            problem=f"the period begins at {iso(from_s)} and ends at {iso(to_s)}",
-            because="A period that ends before it begins holds nothing.",
-            remedy="Give --from before --to; the end is not included.",
-        )
-    seconds = [row.utc_s for row in _edges(ledger)]
-    if not seconds:
-        raise ReportError(
-            where=str(ledger.directory),
-            problem=f"the ledger of {ledger.site} has no second in it",
-            because="There is nothing to report on.",
-            remedy="Let the services run for some seconds, then ask again.",
-        )
-    found = (min(seconds) if from_s is None else from_s, max(seconds) + 1 if to_s is None else to_s)
-    if found[0] >= found[1]:
-        raise ReportError(
-            where=f"report of {ledger.site}",
-            problem=f"the ledger covers {iso(min(seconds))} to {iso(max(seconds))} only",
-            because="There is nothing to report on.",
-            remedy="Ask for a time that the ledger covers; times are UTC.",
-        )
-    return found
-
-
-def _edges(ledger: Ledger) -> list[Row]:
-    """Seconds of the first and the last packs, enough to know where the ledger ends."""
-    index = ledger.index()
-    found: list[Row] = []
-    for packs in (index, list(reversed(index))):
-        for first, count, _ in packs:
-            rows = list(ledger.rows(Kind.SECOND, first, first + count))
-            found += rows
-            if rows:
-                break
-    return found
-
-
 def read_books(
     ledger: Ledger, from_s: int, to_s: int, efficiency: Mapping[str, tuple[float, float]]
 ) -> Books:
@@ -194,8 +157,11 @@ def read_books(
 
     Raises LedgerError where it cannot be read, ReportError where the period has no second.
     """
-    reader = _Reader(Books(ledger.site, from_s, to_s, step_of(to_s - from_s)), efficiency)
-    for row in ledger.rows():
+    books = Books(ledger.site, from_s, to_s, step_of(to_s - from_s))
+    corrector = Corrector.of(ledger)
+    begin_s = corrector.begin_s(from_s, to_s) - MINUTE_S
+    reader = _Reader(books, efficiency, corrector)
+    for row in ledger.rows(None, first_record(ledger, begin_s)):
         reader.take(row)
     reader.flush()
     if not reader.books.seconds:
@@ -211,14 +177,18 @@ def read_books(
 class _Reader:
     """Takes records in order."""
 
-    def __init__(self, books: Books, efficiency: Mapping[str, tuple[float, float]]) -> None:
+    def __init__(
+        self, books: Books, efficiency: Mapping[str, tuple[float, float]], corrector: Corrector
+    ) -> None:
         self.books = books
+        self.corrector = corrector
         self.efficiency = efficiency
         self.names: Names | None = None
         self.joined: Names | None = None  # the last run that is in books.names
         self.minute: int | None = None
         self.flows: list[Counter[Way]] = []  # of the minute, within the period, by part
         self.given_mj: list[dict[str, list[int]]] = []  # of the same, what batteries gave
+        self.carbon_ug: Counter[Way] = Counter()  # of the same
         self.stocks: dict[str, tuple[int, int]] = {}
         self.follows = False  # whether the record before was the second before
 
@@ -237,7 +207,9 @@ class _Reader:
             self._start(row)
         elif row.kind is Kind.GAP:
             self.follows = False
-        if inside and row.kind in (Kind.GAP, Kind.CLOCK, Kind.CORRECTION, Kind.COUNTER):
+        if row.kind is Kind.CORRECTION or (
+            inside and row.kind in (Kind.GAP, Kind.CLOCK, Kind.COUNTER)
+        ):
             self._listed(row)
 
     def _start(self, row: Row) -> None:
@@ -268,6 +240,10 @@ class _Reader:
             said["tenant"] = tenants[own[0] - 1]["id"] if own and 0 < own[0] <= len(tenants) else (
                 None
             )  # fmt: skip
+            if row.kind is Kind.CORRECTION and not concerns(
+                said, self.books.from_s, self.books.to_s
+            ):
+                return
             into = self.books.counters if row.kind is Kind.COUNTER else self.books.corrections
         if len(into) < LISTED_MAX or row.kind is Kind.COUNTER:
             into.append(said)
@@ -300,12 +276,14 @@ class _Reader:
                 self.books.control_mj += int(amounts_mj.sum())
                 self.books.control_ug += int(amounts_ug.sum())
         energy = _added(energies)
+        self.corrector.second(row.boot_id, row.utc_s, energy)
         stocks = dict(zip(names.storages, _pairs(parts[0]["stocks"]), strict=True))
         if inside:
             if self.joined is not names:
                 self.books.names = _joined(self.books.names, names)
                 self.joined = names
             self._minute(parts, energies)
+            self.carbon_ug.update(carbon)
             self._book(row, parts, energy, carbon)
             self._move(energy, carbon, stocks)
             self._accounts(parts[0])
@@ -410,12 +388,21 @@ class _Reader:
             _add(self.given_mj[0], name, origins_mj)
 
     def flush(self) -> None:
-        """Tell the minute's energy by origin."""
-        if self.names is not None and self.minute is not None and any(self.flows):
-            hour = self._hour(self.minute * MINUTE_S)
-            for cells, given_mj in zip(self.flows, self.given_mj, strict=True):
-                hour.origins_mj.update(by_origin(cells, self.names.storages, given_mj))
-        self.flows, self.given_mj = [], []
+        """Tell the minute's energy by origin, and what corrections make of it."""
+        if self.names is None or self.minute is None:
+            return
+        cells, start_s = _added(self.flows), self.minute * MINUTE_S
+        high = self.books.hours[start_s // HOUR_S * HOUR_S].used_max_mg_per_kwh if cells else 0
+        change = self.corrector.minute(
+            self.names.boot_id, start_s, cells, self.carbon_ug, high or 0
+        )
+        if cells:
+            hour = self._hour(start_s)
+            for own, given_mj in zip(self.flows, self.given_mj, strict=True):
+                hour.origins_mj.update(by_origin(own, self.names.storages, given_mj))
+            if start_s >= self.books.from_s:
+                hour.change.add(change)
+        self.flows, self.given_mj, self.carbon_ug = [], [], Counter()
 
 
 def _joined(before: Names | None, names: Names) -> Names:

@@ -15,6 +15,7 @@ from edgectl.accounting.uncertainty import COVERAGE_K
 from edgectl.errors import ReportError
 from edgectl.ledger.verify import Result
 from edgectl.reports.books import Books, Way
+from edgectl.reports.corrected import applied, corrected
 from edgectl.reports.declared import MJ_PER_KWH, Declared
 from edgectl.reports.figures import (
     UG_PER_KG,
@@ -51,9 +52,12 @@ NO_CBAM = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a report is made from."""
+    """What a report is made from.
 
-    books: Books
+    booked   as the ledger has it; the report applies its corrections
+    """
+
+    booked: Books
     verdict: Result
     made_s: int
     version: str
@@ -66,14 +70,13 @@ class Asked:
 
 def make_document(asked: Asked) -> dict[str, Any]:
     """The whole report. Raises ReportError for a tenant that the site does not have."""
-    books = asked.books
+    books = corrected(asked.booked)
     tenant = _tenant(asked)
     balance = balance_of(books)
     market = match(books, asked.site, asked.declared, asked.lots)
     renewable = renewables(balance, asked.declared, market)
     hours = clean_hours(books, asked.declared, market)
-    score = cfe(hours, asked.declared)
-    figures = [*headlines(books, asked.site, asked.declared), ref(balance, renewable), score]
+    figures = _figures(asked, books)
     document: dict[str, Any] = {
         "format": FORMAT,
         "edgectl": asked.version,
@@ -87,8 +90,9 @@ def make_document(asked: Asked) -> dict[str, Any]:
             "last_record": books.last_seq,
         },
         "ledger": _ledger(asked.verdict),
-        "check": _check(books, tenant),
-        "figures": [each.as_json() for each in figures],
+        "check": _check(asked.booked, tenant),
+        "figures": figures,
+        "corrected": _corrected(asked.booked, books, tenant),
         "paths": _paths(books, _sinks(books, tenant)),
         "origins": _origins(books, _sinks(books, tenant), tenant),
         "sci": sci(books, asked.declared, _overhead(balance), asked.tenant),
@@ -112,19 +116,65 @@ def make_document(asked: Asked) -> dict[str, Any]:
             "indicators": indicators(balance, asked.declared, renewable),
             "indicators_unknown": unknown_keys(asked.declared),
         }
-    else:
-        document["figures"] = _tenant_figures(asked, figures, balance, document["origins"])
     return document
+
+
+def _figures(asked: Asked, books: Books) -> list[dict[str, Any]]:
+    """The figures of page one, each with what it is as booked where corrections changed it."""
+    found = [each.as_json() for each in _headlines(asked, books)]
+    booked = found
+    if asked.booked is not books:
+        booked = [each.as_json() for each in _headlines(asked, asked.booked)]
+    return [
+        each | {"as_booked": before["value"] if before["value"] != each["value"] else None}
+        for each, before in zip(found, booked, strict=True)
+    ]
+
+
+def _headlines(asked: Asked, books: Books) -> list[Headline]:
+    balance = balance_of(books)
+    market = match(books, asked.site, asked.declared, asked.lots)
+    renewable = renewables(balance, asked.declared, market)
+    score = cfe(clean_hours(books, asked.declared, market), asked.declared)
+    site = [*headlines(books, asked.site, asked.declared), ref(balance, renewable), score]
+    if asked.tenant is None:
+        return site
+    tenant = _tenant(asked)
+    return _tenant_figures(asked, books, site, _origins(books, _sinks(books, tenant), tenant))
+
+
+def _corrected(
+    booked: Books, after: Books, tenant: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """What corrections changed: the ledger's sums, what they add, and the sums of this report.
+
+    A tenant is told of the tenant's own loads.
+    """
+    if booked is after:
+        return None
+    own = set(tenant["loads"]) if tenant else None
+
+    def total(cells: Mapping[Way, int]) -> int:
+        return sum(amount for (_, sink), amount in cells.items() if own is None or sink in own)
+
+    return {
+        "booked_mj": total(booked.energy()), "booked_ug": total(booked.carbon()),
+        "corrected_mj": total(after.energy()), "corrected_ug": total(after.carbon()),
+        "margins": [
+            asdict(each) for each in applied(booked.hours.values())
+            if own is None or (each.name in own and not each.source)
+        ],
+    }  # fmt: skip
 
 
 def _tenant(asked: Asked) -> dict[str, Any] | None:
     if asked.tenant is None:
         return None
-    names = asked.books.names
+    names = asked.booked.names
     known = {str(each["id"]): each for each in (names.tenants if names else ())}
     if asked.tenant not in known:
         raise ReportError(
-            where=f"report of {asked.books.site}",
+            where=f"report of {asked.booked.site}",
             problem=f"there is no tenant {asked.tenant!r}; there are: {', '.join(known) or 'none'}",
             because="A tenant's report shows one tenant's loads, and nobody else's.",
             remedy="Use an id of the site file's [[tenant]].",
@@ -134,16 +184,16 @@ def _tenant(asked: Asked) -> dict[str, Any] | None:
 
 
 def _site(asked: Asked) -> dict[str, Any]:
-    names, site = asked.books.names, asked.site
+    names, site = asked.booked.names, asked.site
     return {
-        "id": asked.books.site,
-        "name": site.name if site else asked.books.site,
+        "id": asked.booked.site,
+        "name": site.name if site else asked.booked.site,
         "zone": names.zone if names else None,
         "basis": names.basis if names else None,
-        "site_file_sha256": sorted({each.site_sha256 for each in asked.books.runs}),
+        "site_file_sha256": sorted({each.site_sha256 for each in asked.booked.runs}),
         "site_file_given": None if site is None else site.sha256,
         "site_file_is_the_ledgers": None
-        if site is None else any(each.site_sha256 == site.sha256 for each in asked.books.runs),
+        if site is None else any(each.site_sha256 == site.sha256 for each in asked.booked.runs),
         "operator": {
             key: value if value is None or isinstance(value, str) else value.isoformat()
             for key, value in asked.declared.operator.model_dump().items()
@@ -236,17 +286,17 @@ def _overhead(balance: Balance) -> Fraction:
 
 
 def _tenant_figures(
-    asked: Asked, site: list[Headline], balance: Balance, origins: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+    asked: Asked, books: Books, site: list[Headline], origins: list[dict[str, Any]]
+) -> list[Headline]:
     """A tenant's own sums, and the site's ratios."""
-    bounds = Bounds(asked.books, asked.site, asked.declared)
+    bounds = Bounds(books, asked.site, asked.declared)
     own_mj = {each["sink"]: each["energy_mj"] for each in origins}
     own_ug = {each["sink"]: each["carbon_ug"] for each in origins}
     it = bounds.energy(own_mj)
     carbon = bounds.carbon(
         {name: (mj, own_ug[name]) for name, mj in own_mj.items()}, sum(own_ug.values())
     )
-    overhead_ug = int(sum(own_mj.values()) * _overhead(balance))
+    overhead_ug = int(sum(own_mj.values()) * _overhead(balance_of(books)))
     said = f"k = {COVERAGE_K:g}, about 95 %"
     own = [
         Headline("Energy of your equipment", it.value / MJ_PER_KWH, it.low / MJ_PER_KWH,
@@ -257,7 +307,7 @@ def _tenant_figures(
                  "kg CO2e", "shared as energy is", "your energy times the site's PUE less 1"),
     ]  # fmt: skip
     ratios = {"PUE", "CUE", "WUE", "ERF", "REF", "CFE score"}
-    return [each.as_json() for each in (*own, *(one for one in site if one.name in ratios))]
+    return [*own, *(one for one in site if one.name in ratios)]
 
 
 def _hours(books: Books, clean: list[dict[str, Any]], sinks: list[str]) -> list[dict[str, Any]]:

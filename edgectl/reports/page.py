@@ -34,6 +34,16 @@ class _Words:
     mass = staticmethod(words.mass)
     percent = staticmethod(words.percent)
     duration = staticmethod(words.duration)
+    signed = staticmethod(words.signed)
+    correction = staticmethod(words.correction)
+
+    @staticmethod
+    def booked(figure: dict[str, Any]) -> str:
+        """What a figure is as booked, in the unit that fits the corrected one."""
+        value = figure["as_booked"]
+        if figure["name"] in SHARES:
+            return words.percent(value)
+        return words.number(value / _scale(figure["value"], figure["unit"])[0])
 
     @staticmethod
     def shown(figure: dict[str, Any]) -> dict[str, str]:
@@ -43,9 +53,7 @@ class _Words:
             return {"value": "\u2013", "unit": "", "low": "", "high": ""}
         if figure["name"] in SHARES:
             return {"value": words.percent(value), "unit": "", "low": "", "high": ""}
-        scale, unit = next(
-            ((size, text) for size, text in LARGER.get(unit, ()) if value >= size), (1, unit)
-        )
+        scale, unit = _scale(value, unit)
         ends = {
             name: words.number(figure[name] / scale)
             for name in ("value", "low", "high") if figure[name] is not None
@@ -56,6 +64,12 @@ class _Words:
     def stamp_of(iso: str) -> str:
         """A time of the document as a person reads it."""
         return iso.replace("T", " ").removesuffix("Z")
+
+
+def _scale(value: float | None, unit: str) -> tuple[int, str]:
+    """A larger unit where it fits, and how many of the smaller it has."""
+    larger = LARGER.get(unit, ()) if value is not None else ()
+    return next(((size, text) for size, text in larger if (value or 0) >= size), (1, unit))
 
 
 def pictures_of(document: dict[str, Any]) -> dict[str, str]:

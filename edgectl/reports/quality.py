@@ -11,7 +11,7 @@ from edgectl.reports.words import iso
 GRADES = ("measured", "recovered", "estimated", "substituted", "missing")
 SAID = {
     "measured": "a fresh reading of the meter",
-    "recovered": "from the meter's own counter across a gap, as appended corrections say",
+    "recovered": "not measured; its counter gave it afterwards, in an appended correction",
     "estimated": "the last good value, held for at most the site's hold time",
     "substituted": "a conservative stand-in",
     "missing": "no reading in the ledger",
@@ -25,10 +25,14 @@ def coverage(books: Books, tenant: str | None = None) -> dict[str, Any]:
     """
     period_ns = books.names.period_ns if books.names else SECOND_NS
     scans = books.count("scans")
-    graded = {name: books.count(name) for name in ("measured", "estimated", "substituted")}
+    graded = {name: books.count(name) for name in GRADES if name != "missing"}
     if tenant is not None:
         samples, good = books.samples.get(tenant, [0, 0])
-        graded = {"measured": good, "estimated": samples - good, "substituted": 0}
+        moved = min(samples - good, _moved(books, tenant))
+        graded = {
+            "measured": good, "recovered": moved, "estimated": samples - good - moved,
+            "substituted": 0,
+        }  # fmt: skip
     readings = sum(graded.values())
     meters = Fraction(readings, scans) if scans else Fraction(1)
     # A second is whole once it has any record; scans lost within it are counted by themselves.
@@ -36,10 +40,6 @@ def coverage(books: Books, tenant: str | None = None) -> dict[str, Any]:
     dark = dark_s * SECOND_NS // period_ns
     missing = max(books.count("missing") + books.count("gap_scans"), dark)
     graded["missing"] = int(missing * meters)
-    graded["recovered"] = sum(
-        int(each["figures"].get("recovered", 0)) for each in books.corrections
-        if tenant in (None, each["tenant"])
-    )  # fmt: skip
     whole = sum(graded.values()) or 1
     bad = Fraction(graded["substituted"] + graded["missing"], whole)
     return {
@@ -51,6 +51,18 @@ def coverage(books: Books, tenant: str | None = None) -> dict[str, Any]:
         "verifiable": readings > 0 and bad <= VERIFIABLE_MAX,
         "verifiable_max_ratio": float(VERIFIABLE_MAX),
     }
+
+
+def _moved(books: Books, tenant: str) -> int:
+    """Readings of a tenant's loads that were not measured, and are recovered."""
+    owned = next(
+        (each["loads"] for each in (books.names.tenants if books.names else ())
+         if str(each["id"]) == tenant), ()
+    )  # fmt: skip
+    return sum(
+        scans for hour in books.hours.values() for (name, _), scans in hour.change.moved.items()
+        if name in owned
+    )  # fmt: skip
 
 
 def quality(books: Books, tenant: str | None = None) -> dict[str, Any]:

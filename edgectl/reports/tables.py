@@ -56,16 +56,29 @@ def write_xlsx(document: Mapping[str, Any], path: Path) -> None:
     book.save(path)
 
 
+FIGURE_COLUMNS = ("name", "value", "as_booked", "low", "high", "unit", "standard", "declared")
+
 Sheet = tuple[str, list[str], Iterable[list[Any]]]
+
+
+def _correction(said: Mapping[str, Any]) -> list[Any]:
+    figures = said.get("figures") or {}
+    amounts = [figures.get(name) for name in ("first_s", "last_s", "booked_mj", "energy_mj")]
+    return [
+        said["seq"], said["utc"], figures.get("sink") or figures.get("source"),
+        *(each if each is None else str(each) for each in amounts), said.get("reason"),
+    ]  # fmt: skip
 
 
 def _sheets(document: Mapping[str, Any]) -> list[Sheet]:
     columns, rows = hour_rows(document)
     found: list[Sheet] = [
         ("Summary", ["what", "value"], _summary(document)),
-        ("Figures", ["figure", "value", "low", "high", "unit", "standard", "declared"],
-         [[each[name] for name in ("name", "value", "low", "high", "unit", "standard", "declared")]
-          for each in document["figures"]]),
+        ("Figures", [*FIGURE_COLUMNS],
+         [[each[name] for name in FIGURE_COLUMNS] for each in document["figures"]]),
+        ("Corrections",
+         ["record", "UTC", "of", "first s", "last s", "booked mJ", "counter mJ", "why"],
+         [_correction(each) for each in document["quality"]["corrections"]]),
         ("Paths", ["from", "to", "kWh", "mJ, exact", "kg CO2e", "ug CO2e, exact"],
          [[each["source"], each["sink"], each["energy_mj"] / MJ_PER_KWH, str(each["energy_mj"]),
            each["carbon_ug"] / UG_PER_KG, str(each["carbon_ug"])] for each in document["paths"]]),

@@ -1,7 +1,9 @@
 """Numbers as people read them: a unit that fits, three or four digits, a space that holds."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import floor, log10
+from typing import Any
 
 MJ_PER_WH = 3_600_000
 UG_PER_G = 1_000_000
@@ -44,6 +46,28 @@ def _scaled(value: float, units: tuple[tuple[int, str], ...]) -> str:
         if abs(value) >= size:
             return f"{number(value / size)}{HOLD}{unit}"
     return f"{number(value)}{HOLD}{units[-1][1]}"
+
+
+def signed(mj: float) -> str:
+    """A difference of energies, its sign before it."""
+    return ("+" if mj > 0 else "") + energy(mj)
+
+
+def correction(said: Mapping[str, Any]) -> str:
+    """A CORRECTION record in a sentence."""
+    figures = said.get("figures") or {}
+    about = f"of record {said['refers_to']}" if "refers_to" in said else "of no one record"
+    if "first_s" in figures and "last_s" in figures:
+        about = f"{stamp(figures['first_s'])} to {stamp(figures['last_s'] + 1)} UTC"
+    amounts = ""
+    if "booked_mj" in figures and "energy_mj" in figures:
+        amounts = (
+            f": booked {energy(figures['booked_mj'])}, its counter says "
+            f"{energy(figures['energy_mj'])}"
+        )
+    name = figures.get("sink") or figures.get("source")
+    whose = f", {name}" if name else ""
+    return f"Record {said['seq']}{whose}, {about}{amounts}. {said.get('reason') or ''}".strip()
 
 
 def percent(ratio: float, digits: int = 3) -> str:

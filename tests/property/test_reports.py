@@ -10,8 +10,9 @@ from report_rig import START_S, BookRig
 
 from edgectl.ledger import Ledger
 from edgectl.ledger.verify import verify
-from edgectl.reports.books import period_of, read_books
+from edgectl.reports.books import read_books
 from edgectl.reports.document import Asked, make_document
+from edgectl.reports.period import period_of
 
 SOURCES, SINKS = ("grid", "pv", "unmetered", "B1", "B2"), ("IT-A", "IT-B", "COOLING", "B1", "B2",
                                                            "export", "losses")  # fmt: skip

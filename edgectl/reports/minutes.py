@@ -1,0 +1,113 @@
+"""Corrections shared out over the minutes of a ledger that is read.
+
+The ledger stays as written; a CORRECTION record says what a source or a sink really was over a
+window. Each is shared out over its minutes (accounting/corrections.py); a minute belongs to the
+period that it starts in, so that two periods side by side have every correction once.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgectl.accounting.corrections import Correction, Deltas, Margin, Spread, Table, corrections_of
+from edgectl.ledger import Kind, Ledger
+
+MINUTE_S = 60
+
+Way = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Change:
+    """What corrections add to what was booked.
+
+    energy_mj, carbon_ug   by source and sink
+    margins_mj             by source or sink that the corrections name
+    moved                  scans that are recovered, by source or sink and the grade as booked
+    """
+
+    energy_mj: Counter[Way] = field(default_factory=Counter)
+    carbon_ug: Counter[Way] = field(default_factory=Counter)
+    margins_mj: Counter[Margin] = field(default_factory=Counter)
+    moved: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def __bool__(self) -> bool:
+        """Whether anything is another than it was booked."""
+        return any(
+            map(any, (self.energy_mj.values(), self.carbon_ug.values(), self.moved.values()))
+        )
+
+    def add(self, more: "Change") -> None:
+        """Another minute's."""
+        self.energy_mj.update(more.energy_mj)
+        self.carbon_ug.update(more.carbon_ug)
+        self.margins_mj.update(more.margins_mj)
+        self.moved.update(more.moved)
+
+
+@dataclass(slots=True)
+class Corrector:
+    """Shares the ledger's corrections out over the minutes that are read, in their order."""
+
+    found: Sequence[Correction]
+    spread: Spread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spread = Spread(self.found, MINUTE_S)
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> "Corrector":
+        """All corrections of a ledger: one may come long after what it corrects."""
+        return cls(corrections_of(row.content() for row in ledger.rows(Kind.CORRECTION)))
+
+    def begin_s(self, from_s: int, to_s: int) -> int:
+        """Where reading must begin so that corrections of a period are shared out as a whole."""
+        reaching = (each.first_s for each in self.found if _meets(each, from_s, to_s))
+        return min([from_s, *reaching])
+
+    def second(self, boot_id: int, utc_s: int, cells: Mapping[Way, int]) -> None:
+        """Count a second as booked."""
+        start_s = utc_s - utc_s % MINUTE_S
+        listed = ((source, sink, mj) for (source, sink), mj in cells.items())
+        self.spread.second(boot_id, start_s, utc_s, listed)
+
+    def minute(
+        self, boot_id: int, start_s: int, cells: Mapping[Way, int], carbon: Mapping[Way, int],
+        high_mg_per_kwh: int,
+    ) -> Change:  # fmt: skip
+        """The minute is over: what corrections make of its cells."""
+        deltas = self.spread.end(boot_id, start_s)
+        if not any(deltas.energy_mj.values()) and not any(deltas.moved.values()):
+            return Change()
+        table = Table(cells, carbon, high_mg_per_kwh)
+        table.correct(deltas.energy_mj)
+        return Change(
+            _difference(table.energy_mj, cells), _difference(table.carbon_ug, carbon),
+            deltas.energy_mj, _moved(deltas),
+        )  # fmt: skip
+
+
+def _moved(deltas: Deltas) -> Counter[tuple[str, str]]:
+    return Counter({
+        (name, grade.name.lower()): scans
+        for (name, _), grades in deltas.moved_of.items() for grade, scans in grades.items()
+    })  # fmt: skip
+
+
+def _difference(after: Mapping[Way, int], before: Mapping[Way, int]) -> Counter[Way]:
+    ways = set(after) | set(before)
+    found = {way: after.get(way, 0) - before.get(way, 0) for way in ways}
+    return Counter({way: amount for way, amount in found.items() if amount})
+
+
+def _meets(correction: Correction, from_s: int, to_s: int) -> bool:
+    return correction.first_s < to_s and correction.last_s >= from_s
+
+
+def concerns(said: Mapping[str, Any], from_s: int, to_s: int) -> bool:
+    """Whether a CORRECTION record is about the period: its window, or its own time without one."""
+    figures = said.get("figures")
+    if isinstance(figures, Mapping) and "first_s" in figures and "last_s" in figures:
+        return bool(figures["first_s"] < to_s and figures["last_s"] >= from_s)
+    return bool(from_s <= said["utc_s"] < to_s)
