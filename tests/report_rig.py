@@ -53,12 +53,6 @@ class BookRig:
         """Begin a run, or name it again."""
         self._row(kind, utc_s, start_said(self._directory(), START_S))
 
-    def flush(self) -> None:
-        """Append what was booked until now, in packs of its own."""
-        with Ledger(self.site, self.where, signer=self.signer) as ledger:
-            ledger.append(self.rows)
-        self.rows.clear()
-
     def _directory(self) -> dict[str, Any]:
         return {
             "site": self.site, "site_sha256": "0" * 64, "zone": "US-TEX-ERCO",
@@ -70,7 +64,7 @@ class BookRig:
         }  # fmt: skip
 
     def _row(self, kind: Kind, utc_s: int, said: Said, clock: str = "synchronised") -> None:
-        first, self.last_s = (utc_s - START_S) * SCANS, utc_s
+        first = (utc_s - START_S) * SCANS
         row = Row(kind, START_S, utc_s, first, first + SCANS - 1, said.public, said.parts, clock)
         self.rows.append((row, Cursor(START_S, first + SCANS, first + SCANS, utc_s * 10**9)))
 
@@ -173,7 +167,7 @@ class BookRig:
         with Ledger(self.site, self.where, signer=self.signer) as ledger:
             ledger.append(self.rows)
             if sign:
-                ledger.sign("stop", (self.last_s + 1) * 10**9, "synchronised")
+                ledger.sign("stop", (self.rows[-1][0].utc_s + 1) * 10**9, "synchronised")
         return self.where
 
 

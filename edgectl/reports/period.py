@@ -4,6 +4,8 @@ from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
 from edgectl.reports.words import iso
 
+CLOCK_MARGIN_S = 3_600  # a clock is not set back by more without a trace in the packs
+
 
 def period_of(ledger: Ledger, from_s: int | None, to_s: int | None) -> tuple[int, int]:
     """The period asked for, or all that the ledger has. Raises ReportError."""
@@ -47,17 +49,26 @@ def _edges(ledger: Ledger) -> list[Row]:
 
 
 def first_record(ledger: Ledger, begin_s: int) -> int:
-    """The record to read from, so that all seconds from begin_s on have their names before them.
+    """The record to read from, so that all seconds from begin_s on come with their names.
 
     Names stand at the beginning of a run and before every signed head: packs are looked through
-    backwards from begin_s for the last that has some.
+    backwards for some before the first second of the hour before begin_s, for a clock may have
+    been set back. Where packs show that it was, all is read.
     """
-    before = [each for each in ledger.index() if each[2] <= begin_s]
-    for first, count, _ in reversed(before):
-        named = [
-            row.seq for row in ledger.rows(None, first, first + count)
-            if row.kind in (Kind.START, Kind.NAMES) and row.utc_s < begin_s
-        ]  # fmt: skip
-        if named:
-            return named[-1]
+    index = ledger.index()
+    times_s = [each[2] for each in index]
+    if times_s != sorted(times_s):
+        return 0
+    margin_s = begin_s - CLOCK_MARGIN_S
+    for first, count, utc_s in reversed(index):
+        if utc_s > margin_s:
+            continue
+        named = None
+        for row in ledger.rows(None, first, first + count):
+            if row.kind is Kind.SECOND and row.utc_s >= margin_s:
+                break
+            if row.kind in (Kind.START, Kind.NAMES):
+                named = row.seq
+        if named is not None:
+            return named
     return 0
