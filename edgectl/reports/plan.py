@@ -75,14 +75,12 @@ def plan_of(site: Site) -> Plan:
     ))  # fmt: skip
 
 
-def lines_of(site: Any) -> list[Mapping[str, Any]]:
+def lines_of(site: Any) -> list[Mapping[str, str | None]]:
     """Metered lines between buses, where the site file can say them."""
-    found = getattr(site, "lines", ())
     return [
-        each if isinstance(each, Mapping) else {
-            name: getattr(each, name) for name in ("id", "from_bus", "to_bus", "meter")}
-        for each in found
-    ]  # fmt: skip
+        {"id": each.id, "from_bus": each.from_bus, "to_bus": each.to_bus, "meter": each.power}
+        for each in getattr(site, "feeders", ())
+    ]
 
 
 def _items(site: Site) -> list[tuple[str, Item]]:
