@@ -132,7 +132,7 @@ def _grid(plan: Plan, classes: Mapping[str, str], bar_y: float) -> list[str]:
 
 def _row(row: Row, classes: Mapping[str, str], step: float) -> list[str]:
     left, bar_y = _left(row.bus, step), row.y + BAR_Y
-    right = WIDTH - MARGIN if row.items else left + COLUMN
+    right = left + COLUMN * max(1, len(row.items))
     shapes = [line(left - BAR_WIDTH / 2, bar_y, right, bar_y, BAR_WIDTH)]
     # The grid's own conductor comes down over the left end of the first bar.
     name_x = left + 6 if row.bus.fed else left + COLUMN / 2 + 24
