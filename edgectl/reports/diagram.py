@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from edgectl.reports import symbols
+from edgectl.reports.colours import INK
 from edgectl.reports.plan import Item, Plan, PlanBus, plan_of
 from edgectl.reports.symbols import HALF, folded, line, text
 from edgectl.site_model import Site
@@ -140,7 +141,7 @@ def _row(row: Row, classes: Mapping[str, str], step: float) -> list[str]:
         shapes.append(text(left + 6, bar_y - 6, f"{row.bus.id}, continued", "start", size=9))
     else:
         shapes.append(
-            f'<text x="{name_x:.1f}" y="{bar_y - 6:.1f}" font-size="10" fill="{symbols.INK}">'
+            f'<text x="{name_x:.1f}" y="{bar_y - 6:.1f}" font-size="10" fill="{INK}">'
             f'<tspan font-weight="bold" font-size="11">{escape(row.bus.id)}</tspan>'
             f"{escape(_fed(row.bus, classes))}</text>"
         )
