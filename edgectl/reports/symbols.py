@@ -31,7 +31,7 @@ def text(
 def folded(words: str, room: float, size: float, lines_max: int = 2) -> list[str]:
     """Words in lines that fit; what does not fit at all ends with an ellipsis."""
     letters = max(4, int(room / (size * GLYPH_RATIO)))
-    found = []
+    found: list[str] = []
     while words and len(found) < lines_max:
         if len(words) <= letters:
             found.append(words)
