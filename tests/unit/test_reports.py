@@ -390,7 +390,10 @@ def test_corrections_are_told_to_whom_they_concern(tmp_path: Path) -> None:
 def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
     site = load_site(name)
     drawn = ElementTree.fromstring(diagram_of(site))
-    words_drawn = {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    words_drawn = {
+        (each.text or "").removeprefix("meter ")
+        for each in drawn.iter("{http://www.w3.org/2000/svg}text")
+    }
     for each in (*site.loads, *site.pvs, *site.batteries):
         assert {each.id, each.power.partition(".")[0]} <= words_drawn
     listed = {row["device"]: row for row in meters_of(site, Declared())}
