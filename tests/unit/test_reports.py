@@ -498,7 +498,10 @@ def test_a_report_of_the_end_begins_to_read_at_the_names_before_it(tmp_path: Pat
 def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
     site = load_site(name)
     drawn = ElementTree.fromstring(diagram_of(site))
-    words_drawn = {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")}
+    words_drawn = {
+        (each.text or "").removeprefix("meter ")
+        for each in drawn.iter("{http://www.w3.org/2000/svg}text")
+    }
     for each in (*site.loads, *site.pvs, *site.batteries):
         assert {each.id, each.power.partition(".")[0]} <= words_drawn
     listed = {row["device"]: row for row in meters_of(site, Declared())}

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,59 @@ def test_a_verifier_can_prove_the_sample_alone(ledger: Path, tmp_path: Path) -> 
     content = msgpack.unpackb(base64.b64decode(altered["head"]))
     altered["head"] = base64.b64encode(msgpack.packb(content | {"scans": 9})).decode()
     assert proved(altered, sample["size"]) != sample["root"]
+
+
+def checked_alone(root: Path, file: Path, key: Path) -> subprocess.CompletedProcess[str]:
+    """What the stand-alone verifier says of one file, with edgectl out of its reach."""
+    words = [sys.executable, "-I", root / "tools" / "verify_ledger.py", "record", file]
+    return subprocess.run([*words, "--key", key], capture_output=True, text=True, cwd=file.parent)
+
+
+def test_each_sampled_record_is_proved_alone_and_no_altered_one(
+    ledger: Path, tmp_path: Path, root: Path
+) -> None:
+    with pack(ledger, tmp_path) as files:
+        names = [each for each in files.namelist() if each.startswith("sample/")]
+        files.extractall(tmp_path)
+    assert len(names) == 25
+    key = ledger / "rig.key.pub"
+    for name in (names[0], names[-1]):
+        good = checked_alone(root, tmp_path / name, key)
+        assert good.returncode == 0, good.stdout + good.stderr
+        said = json.loads(good.stdout)
+        assert f"record-{said['record']:09d}.json" in name
+        assert said["energy_mj"] > 0
+        assert said["carbon_ug"] > 0
+    whole = json.loads((tmp_path / names[0]).read_text())
+    part = bytearray(base64.b64decode(whole["parts"][1]["part"]))
+    part[-1] ^= 1
+    other = json.loads((tmp_path / names[1]).read_text())
+    parts = [
+        dict(whole["parts"][0]),
+        {**whole["parts"][1], "part": base64.b64encode(part).decode()},
+    ]
+    wrong = [
+        {"parts": [*parts, *whole["parts"][2:]]}, {"parts": whole["parts"][:-1]},
+        {"proof": whole["proof"][:-1]}, {"proof": [*whole["proof"], whole["proof"][0]]},
+        {"seq": whole["seq"] + 1}, {"record": other["record"]}, {"site": "other"},
+        {"handovers": [], "head": {**whole["head"], "signature": "00" * 64}},
+    ]  # fmt: skip
+    file = tmp_path / "altered.json"
+    for change in wrong:
+        file.write_text(json.dumps(whole | change))
+        bad = checked_alone(root, file, key)
+        assert bad.returncode == 1, (change.keys(), bad.stdout, bad.stderr)
+        assert "BAD" in bad.stdout
+    stranger = BookRig(tmp_path / "stranger").key.with_suffix(".key.pub")
+    assert checked_alone(root, tmp_path / names[0], stranger).returncode == 1
+    file.write_text("{}")
+    assert checked_alone(root, file, key).returncode == 2
+
+
+def test_the_pack_has_its_page_as_pdf_too(ledger: Path, tmp_path: Path) -> None:
+    with pack(ledger, tmp_path) as files:
+        assert files.read("evidence.pdf").startswith(b"%PDF-")
+        assert "evidence.pdf" in json.loads(files.read("manifest.json"))["sha256"]
 
 
 def test_the_same_seed_makes_the_same_sample(ledger: Path, tmp_path: Path) -> None:
