@@ -21,6 +21,11 @@ from edgectl.ledger.payload import (
     only_part,
     start_said,
 )
+from edgectl.ledger.verify import verify
+from edgectl.reports.books import Books, read_books
+from edgectl.reports.declared import Declared, lots_of
+from edgectl.reports.document import Asked, make_document
+from edgectl.reports.period import period_of
 
 START_S = 1_767_225_600  # 2026-01-01
 SCANS = 10
@@ -28,6 +33,8 @@ LOADS = {"IT-A": "it", "IT-B": "it", "COOLING": "aux"}
 TENANTS = ({"id": "acme", "name": "Acme Ltd", "loads": ["IT-A"]},
            {"id": "bolt", "name": "Bolt SE", "loads": ["IT-B"]})  # fmt: skip
 MW_MJ = 10**9  # of one second
+NOON_S = START_S + 12 * 3_600
+MADE_S = START_S + 10**6
 Flows = Mapping[tuple[str, str], tuple[int, int]]
 
 
@@ -200,3 +207,23 @@ def day(rig: BookRig, seconds: range, seed: int = 1) -> None:
         held_mj += int(0.95 * sum(mj for mj, _ in came)) - int(sum(mj for mj, _ in left) / 0.95)
         held_ug += sum(ug for _, ug in came) - sum(ug for _, ug in left)
         rig.second(utc_s, flows, [(held_mj, held_ug)], mg=mg)
+
+
+def books_of(where: Path, span: tuple[int | None, int | None] = (None, None)) -> Books:
+    """The books of a span of a rig's ledger, as written."""
+    with Ledger("rig", where, read_only=True) as ledger:
+        return read_books(ledger, *period_of(ledger, *span), {"BESS-01": (0.95, 0.95)})
+
+
+def document_of(where: Path, declared: Declared | None = None, **asked: Any) -> dict[str, Any]:
+    """The report on a rig's ledger."""
+    said = declared or Declared()
+    books = asked.pop("books", None) or books_of(where)
+    (verdict,) = verify(where)
+    lots = tuple(lots_of(said, where))
+    return make_document(Asked(books, verdict, MADE_S, "1.2.3", declared=said, lots=lots, **asked))
+
+
+def figure(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """One of its headline figures."""
+    return next(each for each in document["figures"] if each["name"] == name)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from edgectl.ledger import Ledger
 from edgectl.reports.books import Books
@@ -40,22 +40,46 @@ class Pack:
     schema: Path | None
 
 
+class Point(Protocol):
+    """What is metered: its tag, and the classes that the site file declares."""
+
+    @property
+    def power(self) -> str:
+        """Tag of its power."""
+        ...
+
+    @property
+    def accuracy_class(self) -> str | None:
+        """IEC 62053."""
+        ...
+
+    @property
+    def ct_class(self) -> str | None:
+        """IEC 61869-2."""
+        ...
+
+
 def meters_of(site: Site | None, declared: Declared) -> list[dict[str, str]]:
-    """Every metering point of the boundary with what is declared of it."""
+    """Every metering point of the boundary with what is declared of it.
+
+    Classes are those of the declared file, else of the site file.
+    """
     if site is None:
         return []
-    tags = [("grid connection", site.grid.power)]
-    tags += [(f"PV {each.id}", each.power) for each in site.pvs]
-    tags += [(f"battery {each.id}", each.power) for each in site.batteries]
-    tags += [(f"{each.kind.upper()} bus {each.id}", each.power) for each in site.loads]
+    points: list[tuple[str, Point]] = [("grid connection", site.grid)]
+    points += [(f"PV {each.id}", each) for each in site.pvs]
+    points += [(f"generator {each.id}", each) for each in site.generators]
+    points += [(f"battery {each.id}", each) for each in site.batteries]
+    points += [(f"{each.kind.upper()} bus {each.id}", each) for each in site.loads]
+    points += [(f"feeder {each.id}", each) for each in site.feeders]
     rows = []
-    for meters, tag in tags:
-        device = site.device(tag.partition(".")[0])
+    for meters, point in points:
+        device = site.device(point.power.partition(".")[0])
         said = declared.meter_of(device.id)
         rows.append({
             "device": device.id, "meters": meters, "type": device.profile.name,
-            "accuracy_class": said.accuracy_class if said else NOT_DECLARED,
-            "transformer_class": said.transformer_class if said else NOT_DECLARED,
+            "accuracy_class": said.accuracy_class if said else point.accuracy_class or NOT_DECLARED,
+            "transformer_class": said.transformer_class if said else point.ct_class or NOT_DECLARED,
             "serial": (said.serial if said else None) or NOT_DECLARED,
             "calibrated": _date(said.calibrated if said else None),
             "due": _date(said.calibration_due if said else None),

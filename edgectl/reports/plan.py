@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from edgectl.site_model import Site
 
 ONE_BUS = "one bus"
-PV_TOGETHER = "pv"  # as a bus holds them: one source in the kernel's books
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +52,17 @@ def plan_of(site: Site) -> Plan:
     root = next(name for name, by in fed_by.items() if by is None)
     place = {name: each.id for each in site.buses for name in each.holds}
     at: dict[str, list[Item]] = {name: [] for name in fed_by}
-    for held_as, item in _items(site):
-        at[place.get(held_as, place.get(item.id, root))].append(item)
+    for item in _items(site):
+        at[place.get(item.id, root)].append(item)
     feeders = {name: Feeder(by) for name, by in fed_by.items() if by is not None}
-    for each in lines_of(site):
-        start, end, name = str(each["from_bus"]), str(each["to_bus"]), str(each["id"])
+    for each in site.feeders:
+        start, end, meter = each.from_bus, each.to_bus, _device(each.power)
         lower = end if fed_by.get(end) == start else start
         if fed_by.get(lower) in {start, end} and feeders[lower].line is None:
-            feeders[lower] = Feeder(feeders[lower].bus, _device(each["meter"]), name)
+            feeders[lower] = Feeder(feeders[lower].bus, meter, each.id)
             continue
         for here, words in ((start, f"to {end}"), (end, f"from {start}")):
-            at[here].append(Item(name, "tie", words, _device(each["meter"])))
+            at[here].append(Item(each.id, "tie", words, meter))
     grid = Item(
         "Grid connection", "grid", f"zone {site.zone}, import cap {_mw(site.grid.import_cap_w)}",
         _device(site.grid.power),
@@ -75,28 +73,26 @@ def plan_of(site: Site) -> Plan:
     ))  # fmt: skip
 
 
-def lines_of(site: Any) -> list[Mapping[str, str | None]]:
-    """Metered lines between buses, where the site file can say them."""
-    return [
-        {"id": each.id, "from_bus": each.from_bus, "to_bus": each.to_bus, "meter": each.power}
-        for each in getattr(site, "feeders", ())
+def _items(site: Site) -> list[Item]:
+    """Everything but the grid."""
+    found = [
+        Item(each.id, "pv", f"PV, {_mw(each.rating_w)}", _device(each.power)) for each in site.pvs
     ]
-
-
-def _items(site: Site) -> list[tuple[str, Item]]:
-    """Everything but the grid, each with the name by which a bus may hold it."""
-    found = [(PV_TOGETHER, Item(each.id, "pv", f"PV, {_mw(each.rating_w)}", _device(each.power)))
-             for each in site.pvs]  # fmt: skip
     found += [
-        (each.id, Item(
-            each.id, "battery",
-            f"battery, {_mw(each.discharge_rating_w)}, {each.capacity_j / 3.6e9:g} MWh",
-            _device(each.power)))
+        Item(each.id, "generator",
+             f"generator, {_mw(each.rating_w)}, {each.carbon_g_per_kwh:g} g/kWh",
+             _device(each.power))
+        for each in site.generators
+    ]  # fmt: skip
+    found += [
+        Item(each.id, "battery",
+             f"battery, {_mw(each.discharge_rating_w)}, {each.capacity_j / 3.6e9:g} MWh",
+             _device(each.power))
         for each in site.batteries
     ]  # fmt: skip
     found += [
-        (each.id, Item(each.id, "load", "IT load" if each.kind == "it" else "cooling and house",
-                       _device(each.power)))
+        Item(each.id, "load", "IT load" if each.kind == "it" else "cooling and house",
+             _device(each.power))
         for each in site.loads
     ]  # fmt: skip
     return found

@@ -1,0 +1,112 @@
+"""Reports apply the corrections of a ledger, and read no more of it than they need."""
+
+from pathlib import Path
+from typing import Any
+
+from report_rig import NOON_S, START_S, BookRig, books_of, document_of, figure
+
+from edgectl.ledger import Kind, Ledger
+from edgectl.reports.page import html_of
+from edgectl.reports.period import first_record
+
+
+def window(
+    name: str, booked_mj: int, energy_mj: int, seconds: int = 60, **more: Any
+) -> dict[str, Any]:
+    """Figures of a CORRECTION over the first seconds from noon."""
+    return {
+        "boot_id": START_S, "meter": "M.energy_import", "sink": name, "first_s": NOON_S,
+        "last_s": NOON_S + seconds - 1, "booked_mj": booked_mj, "energy_mj": energy_mj,
+        "register_mj": energy_mj, "residual_mj": energy_mj - booked_mj, "u_residual_mj": 1,
+        "k": None, "grade": "M", "gaps": [], "gap_mj": 0,
+    } | more  # fmt: skip
+
+
+def two_minutes(where: Path, *corrections: tuple[int, dict[str, Any]]) -> Path:
+    """IT-A and IT-B take 500 and 300 of 900 mJ a second for two minutes, the rest is lost."""
+    rig = BookRig(where)
+    for at in range(120):
+        rig.second(NOON_S + at, {
+            ("grid", "IT-A"): (500, 50), ("grid", "IT-B"): (300, 30), ("grid", "losses"): (100, 10),
+        })  # fmt: skip
+    for part, figures in corrections:
+        rig.correction(NOON_S + 7_200, 60, part, figures)
+    return rig.write()
+
+
+def test_a_report_applies_corrections_and_says_what_was_booked(tmp_path: Path) -> None:
+    where = two_minutes(tmp_path, (2, window("IT-B", 36_000, 36_600, 120)))
+    document = document_of(where, books=books_of(where, (NOON_S, NOON_S + 120)))
+    assert {row["sink"]: row["energy_mj"] for row in document["origins"]}["IT-B"] == 36_600
+    assert document["balance"]["it_mj"] == 96_600
+    assert document["balance"]["losses_mj"] == 12_000 - 600, "what a load had more was no loss"
+    it = figure(document, "Energy of the IT equipment")
+    assert (it["value"], it["as_booked"]) == (96_600 / 3.6e9, 96_000 / 3.6e9)
+    assert document["check"]["difference_mj"] == 0, "the ledger's own sum is as it was"
+    assert document["check"]["ledger_mj"] == 108_000
+    assert document["corrected"]["margins"] == [
+        {"name": "IT-B", "source": False, "difference_mj": 600}
+    ]
+    page = html_of(document, {})
+    assert "As booked" in page
+    assert "booked 0.01000" in page
+
+
+def test_a_correction_that_reaches_over_two_periods_is_shared_between_them(tmp_path: Path) -> None:
+    where = two_minutes(tmp_path, (1, window("IT-A", 60_000, 61_201, 120)))
+    halves = [
+        document_of(where, books=books_of(where, (NOON_S + 60 * at, NOON_S + 60 * at + 60)))
+        for at in range(2)
+    ]
+    gained = [each["corrected"]["margins"][0]["difference_mj"] for each in halves]
+    assert sum(gained) == 1_201
+    assert gained[0] in (600, 601)
+
+
+def test_without_corrections_nothing_is_said_of_them(tmp_path: Path) -> None:
+    document = document_of(two_minutes(tmp_path), books=books_of(tmp_path, (NOON_S, NOON_S + 120)))
+    assert document["corrected"] is None
+    assert {each["as_booked"] for each in document["figures"]} == {None}
+    assert "<h2>Corrections</h2>" not in html_of(document, {})
+
+
+def test_what_is_recovered_is_not_counted_as_estimated_too(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    for at in range(60):
+        rig.second(NOON_S + at, {("grid", "IT-A"): (500, 1)}, substituted=10)
+    gap = {"gaps": [[NOON_S, NOON_S + 59, 0, 600]], "gap_mj": 30_000, "grade": "R"}
+    rig.correction(NOON_S + 60, 1, 1, window("IT-A", 30_000, 24_000, 60, **gap))
+    readings = document_of(rig.write(), books=books_of(tmp_path, (NOON_S, NOON_S + 60)))[
+        "coverage"
+    ]["readings"]
+    assert readings["recovered"] == 600
+    assert readings["substituted"] == 0
+    assert sum(readings.values()) == 60 * 60
+
+
+def test_corrections_are_told_to_whom_they_concern(tmp_path: Path) -> None:
+    where = two_minutes(tmp_path, (2, window("IT-B", 18_000, 18_600)))
+    books = books_of(where, (NOON_S, NOON_S + 120))
+    whole = document_of(where, books=books)
+    assert whole["quality"]["corrections"][0]["tenant"] == "bolt"
+    own = document_of(where, books=books, tenant="bolt")
+    assert own["corrected"]["corrected_mj"] - own["corrected"]["booked_mj"] == 600
+    other = document_of(where, books=books, tenant="acme")
+    assert other["quality"]["corrections"] == []
+    assert other["corrected"]["margins"] == []
+    assert "meter exchanged" in html_of(whole, {})
+
+
+def test_a_report_of_the_end_begins_to_read_at_the_names_before_it(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    for hour in range(3):
+        rig.start(Kind.NAMES, NOON_S + 3_600 * hour)
+        for at in range(3):
+            rig.second(NOON_S + 3_600 * hour + 60 * at, {("grid", "IT-A"): (500, 50)})
+    span = (NOON_S + 7_200 + 60, NOON_S + 7_200 + 180)
+    with Ledger("rig", rig.write(), read_only=True) as ledger:
+        assert first_record(ledger, span[0]) == 5, "the second hour's names, an hour before"
+        assert first_record(ledger, NOON_S) == 1, "the names just before its first second"
+    books = books_of(tmp_path, span)
+    assert books.energy() == {("grid", "IT-A"): 1_000}
+    assert (books.first_seq, books.seconds) == (11, 2)
