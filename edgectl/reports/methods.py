@@ -14,6 +14,11 @@ def methods(
 ) -> list[dict[str, str]]:
     """Each choice: of what, which, and why or with what effect."""
     names, factors = books.names, declared.factors
+    recorded = books.factors.source
+    source = f"recorded: {recorded}" if recorded else (
+        f"source {factors.source or UNKNOWN}, version {factors.version or UNKNOWN}, "
+        f"SHA-256 {factors.sha256 or UNKNOWN}"
+    )  # fmt: skip
     efficiencies = ", ".join(
         f"{each.id} {each.charge_efficiency:g} and {each.discharge_efficiency:g}"
         for each in (site.batteries if site else ())
@@ -33,8 +38,7 @@ def methods(
         ("Standby losses", "energy falls, its carbon stays with what is left",
          "So it is delivered with the rest, and not lost from the books."),
         ("Grid factor", f"{names.basis if names else UNKNOWN}, zone "
-         f"{names.zone if names else UNKNOWN}; source {factors.source or UNKNOWN}, version "
-         f"{factors.version or UNKNOWN}, SHA-256 {factors.sha256 or UNKNOWN}",
+         f"{names.zone if names else UNKNOWN}; {source}",
          "Booked second by second; a lost feed is replaced by the zone's higher default, and "
          "counted."),
         ("Uncertainty", f"GUM, k = 2. Meters of no declared class count as class "
