@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from edgectl.ledger import Cursor, Kind, Ledger, Row
+from edgectl.ledger.factors import UsedFactor, factor_said
 from edgectl.ledger.keys import generate
 from edgectl.ledger.origins import ACCOUNTS, shared_out
 from edgectl.ledger.payload import (
     FIGURES,
+    NAMED,
     Said,
     canonical,
     correction_said,
@@ -50,6 +52,7 @@ class BookRig:
         self.loads = dict(LOADS)
         self.sinks = [*LOADS, *batteries, "export", "losses"]
         self.owners = {load: at for at, each in enumerate(tenants, 1) for load in each["loads"]}
+        self.used: UsedFactor | None = None
         self.seq, self.rows = 0, list[tuple[Row, Cursor | None]]()
         where.mkdir(parents=True, exist_ok=True)
         self.key = where / f"{site}.key"
@@ -78,7 +81,7 @@ class BookRig:
     def second(
         self, utc_s: int, flows: Flows, stocks: Iterable[tuple[int, int]] = (), *,
         gap_scans: int = 0, substituted: int = 0, mg: int = 400_000, clock: str = "synchronised",
-        scans: int = SCANS, given_mj: Mapping[str, Sequence[int]] | None = None,
+        scans: int = SCANS, given_mj: Mapping[str, Sequence[int]] | None = None, unknown: int = 0,
     ) -> None:  # fmt: skip
         """Book one second: mJ and ug by source and sink, and what batteries then hold.
 
@@ -102,6 +105,10 @@ class BookRig:
             } if part else self._own(
                 list(stocks), substituted, mg, scans, self._delivered(flows, given_mj or {})
             )  # fmt: skip
+            if self.used is not None:
+                age_s = self.used.age_s(utc_s * 10**9)
+                content |= {"factors": NAMED.pack(self.used.name, scans - unknown, age_s),
+                            "factor_unknown_scans": unknown}  # fmt: skip
             parts.append(canonical(content))
         public = {"first_utc_ns": utc_s * 10**9, "last_utc_ns": utc_s * 10**9 + 9 * 10**8,
                   "scans": scans, "gap_scans": gap_scans}  # fmt: skip
@@ -152,6 +159,15 @@ class BookRig:
                 if amounts[part]:
                     found[part].append((self.sources.index(battery), shares))
         return found
+
+    def factor(self, utc_s: int, mg: int) -> None:
+        """Seconds from here on name this factor."""
+        used = UsedFactor(
+            "Grid Office", "location average", "direct", "US-TEX-ERCO", "v3", f"{mg:064x}", mg,
+            utc_s * 10**9, (utc_s + 60) * 10**9, utc_s * 10**9, u_ratio=0.1,
+        )  # fmt: skip
+        self.used = used
+        self._row(Kind.FACTOR, utc_s, factor_said(used))
 
     def gap(self, utc_s: int, scans: int | None) -> None:
         """Scans that the ledger does not have."""

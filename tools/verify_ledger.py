@@ -551,6 +551,9 @@ class ReceiptCheck:
         self.clocks: Counter[str] = Counter()
         self.counters: dict[tuple[str, str, str], list[float]] = {}
         self.corrections: list[dict[str, Any]] = []
+        self.factors: dict[bytes, dict[str, Any]] = {}  # by the name that seconds give them
+        self.used: dict[bytes, list[int]] = {}  # seconds, scans, least and greatest age in s
+        self.defaults = self.unknown = 0  # scans
         self.reached = self.left = False  # the first second asked for, and the one after the last
 
     def record(self, seq: int, shown: dict[str, str]) -> bytes:
@@ -581,6 +584,8 @@ class ReceiptCheck:
             self.names[said["boot_id"]] = own
             if own["tenant"] != self.document["tenant"]:
                 raise BadError(f"its part is that of {own['tenant']}", seq, said["utc_s"])
+        if kind == "factor":
+            self.factors[sha(said["factor"])[:8]] = said_by(said["factor"])
         inside = self.low_s <= said["utc_s"] < self.high_s
         if kind == "second":
             self.left |= self.reached and said["utc_s"] >= self.high_s
@@ -620,6 +625,13 @@ class ReceiptCheck:
         self.samples += own["samples"]
         self.good += own["good_samples"]
         self.clocks[said["clock"]] += 1
+        self.defaults += own.get("carbon_default_scans", 0)
+        self.unknown += own.get("factor_unknown_scans", 0)
+        for name, scans, age_s in struct.iter_unpack("<8sIi", own.get("factors", b"")):
+            if name not in self.factors:
+                raise BadError(f"no record shows its factor {name.hex()}", seq, said["utc_s"])
+            use = self.used.setdefault(name, [0, 0, age_s, age_s])
+            use[:] = use[0] + 1, use[1] + scans, min(use[2], age_s), max(use[3], age_s)
 
     def origins(
         self, seq: int, said: dict[str, Any], own: dict[str, Any], sources: list[str]
@@ -661,7 +673,12 @@ class ReceiptCheck:
             "carbon_ug_by_source": dict(self.carbon_ug),
             "energy_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
             "counters": counters,
-            "corrections": self.corrections,
+            "corrections": self.corrections, "factors": [
+                {"name": name.hex(), **self.factors[name], **dict(zip(
+                    ("seconds", "scans", "age_min_s", "age_max_s"), use, strict=True))}
+                for name, use in self.used.items()
+            ],
+            "default_factor_scans": self.defaults, "unknown_factor_scans": self.unknown,
             "head_number": head.number, "head_records": head.size, "head_utc_s": head.utc_s,
         }  # fmt: skip
 

@@ -17,6 +17,8 @@ NS_PER_S = 1_000_000_000
 HOLD_NS = 3_600 * NS_PER_S  # last value after its end
 MG_PER_KWH_MAX = 5_000_000  # beyond any fuel: a unit error
 RECORDS_MAX = 10_000
+TEXT_MAX = 200  # of each name that a source gives
+FOREVER_NS = 2**63 - 1  # the end of a value that has none
 
 
 class Kind(StrEnum):
@@ -58,19 +60,28 @@ class Factor:
     sha256: str
 
     def __post_init__(self) -> None:
-        """Raises DataError for a value that no grid has, or a time that ends before it begins."""
+        """Raises DataError for a value no grid has, a time that cannot be, a name too long."""
         if not 0 <= self.mg_per_kwh <= MG_PER_KWH_MAX:
             raise refused(
-                self.source,
+                self.source[:TEXT_MAX],
                 f"{self.mg_per_kwh / 1000:g} g/kWh for {self.zone}, "
                 f"not between 0 and {MG_PER_KWH_MAX // 1000}",
                 "Look for a unit error, or another column, at the source.",
             )
-        if self.valid_to_ns <= self.valid_from_ns:
+        times = 0 <= self.valid_from_ns < self.valid_to_ns <= FOREVER_NS
+        if not times or not 0 <= self.published_ns <= FOREVER_NS:
             raise refused(
-                self.source,
-                f"it holds from {self.valid_from_ns} to {self.valid_to_ns} ns UTC",
+                self.source[:TEXT_MAX],
+                f"it holds from {self.valid_from_ns} to {self.valid_to_ns} ns UTC and is of "
+                f"{self.published_ns}",
                 "Correct the times at the source.",
+            )
+        longest = max(len(each) for each in (self.zone, self.source, self.version, self.sha256))
+        if longest > TEXT_MAX:
+            raise refused(
+                self.source[:TEXT_MAX],
+                f"it is described with {longest} characters; {TEXT_MAX} are kept",
+                "Shorten source, zone and version at the source.",
             )
 
 

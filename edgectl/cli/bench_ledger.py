@@ -2,8 +2,9 @@
 
 The site is made up, its numbers are not smooth: every load has noise of 0.5 % from second to
 second, PV follows the sun with clouds, batteries charge at noon and discharge in the evening, and
-grid carbon moves every five minutes. Energy and carbon of a second are shared among sources as the
-kernel does, in integers, so the low digits are as random as they are in the field.
+grid carbon moves every five minutes, each value named and long out of its time. Energy and carbon
+of a second are shared among sources as the kernel does, in integers, so the low digits are as
+random as they are in the field.
 """
 
 import os
@@ -20,6 +21,7 @@ from edgectl._kernel.layout import DTYPES
 from edgectl.cli.bench_figures import Figures
 from edgectl.image import private_segment
 from edgectl.ledger.clock import ClockState
+from edgectl.ledger.factors import LOCATION_AVERAGE, UsedFactor, factor_said
 from edgectl.ledger.origins import (
     ORIGINS,
     cumulative_shares,
@@ -28,7 +30,7 @@ from edgectl.ledger.origins import (
     storage_rules,
     through,
 )
-from edgectl.ledger.payload import FIGURES, Kind, canonical, integers
+from edgectl.ledger.payload import FIGURES, NAMED, Kind, canonical, integers
 from edgectl.ledger.rows import Cursor, Entry, Row
 from edgectl.ledger.signing import KeyRing
 from edgectl.ledger.store import Ledger
@@ -40,6 +42,7 @@ START_S = 1_767_225_600  # 2026-01-01: 30 days are one file
 DAY_S = 86_400
 HOUR_S = 3_600
 HOURS = 24
+FACTOR_S = 300
 SCANS = 10
 TENANTS = 2
 LIVE_SECONDS = 300
@@ -65,12 +68,13 @@ class Campus:
         self.storages = np.zeros((1, self.batteries), DTYPES["StorageRecord"])
         self.stocks = self.random.integers(10**12, 10**13, (self.batteries, 2))
         self.held_mj = self.random.integers(10**11, 10**12, (self.batteries, len(ORIGINS)))
+        self.factor: UsedFactor | None = None
 
     def hour(self, start_s: int) -> Iterator[tuple[int, np.ndarray[Any, Any], Any]]:
         """Energy and carbon of every second of an hour: table of source by sink."""
         for second in range(start_s, start_s + HOUR_S):
             day = (second % DAY_S) / DAY_S
-            if second % 300 == 0:
+            if second % FACTOR_S == 0:
                 self.grid_mg = int(self.grid_mg * self.random.uniform(0.97, 1.03)) or 1
                 self.cloud = self.random.uniform(0.6, 1.0)
             self.wander += self.random.normal(0.0, 2e-4, self.loads)
@@ -89,8 +93,23 @@ class Campus:
             yield second, energy_mj, carbon_ug
 
     def entries(self, start_s: int) -> list[Entry]:
-        """The records of an hour, as the writer makes them."""
-        return [self._entry(*each) for each in self.hour(start_s)]
+        """The records of an hour, as the writer makes them: a factor before what names it."""
+        entries: list[Entry] = []
+        for second, energy_mj, carbon_ug in self.hour(start_s):
+            if second % FACTOR_S == 0:
+                entries.append(self._factor(second))
+            entries.append(self._entry(second, energy_mj, carbon_ug))
+        return entries
+
+    def _factor(self, second: int) -> Entry:
+        begin_ns = (second - HOUR_S) * 10**9
+        self.factor = UsedFactor(
+            "bench", LOCATION_AVERAGE, "direct", SITE, "1", f"{second:064x}", self.grid_mg,
+            begin_ns, begin_ns + FACTOR_S * 10**9, begin_ns,
+        )  # fmt: skip
+        first = (second - START_S) * SCANS
+        row = Row(Kind.FACTOR, START_S, second, first, first - 1, factor_said(self.factor).public)
+        return row, Cursor(START_S, first, first, second * 10**9)
 
     def _entry(self, second: int, energy_mj: Any, carbon_ug: Any) -> Entry:
         rows, columns = np.nonzero((energy_mj != 0) | (carbon_ug != 0))
@@ -98,6 +117,8 @@ class Campus:
         utc_ns = second * 10**9 + int(self.random.integers(0, 10**6))
         self.storages["delivered_mj"] = [self._given(energy_mj[3:].sum(axis=1))]
         fed = through(energy_mj, self.owners, self.storages, TENANTS + 1)
+        assert self.factor is not None, "an hour begins with one"
+        named = NAMED.pack(self.factor.name, SCANS, self.factor.age_s(utc_ns))
         parts = []
         for part in range(TENANTS + 1):
             own = self.owners[columns] == part
@@ -106,6 +127,8 @@ class Campus:
                 "cells": places.tobytes(),
                 "energy_mj": integers(energy_mj[rows[own], columns[own]]),
                 "carbon_ug": integers(carbon_ug[rows[own], columns[own]]),
+                "factors": named,
+                "factor_unknown_scans": 0,
             }
             if part == 0:
                 self.stocks += self.random.integers(-(10**6), 10**6, self.stocks.shape)
@@ -203,16 +226,15 @@ def later(entry: Entry, days: int) -> Entry:
     row, reached = entry
     assert reached is not None, "every second here moves the cursor"
     scans, span_ns = days * DAY_S * SCANS, days * DAY_S * 10**9
+    times = ("first_utc_ns", "last_utc_ns")
     public = {
-        **row.public,
-        "first_utc_ns": row.public["first_utc_ns"] + span_ns,
-        "last_utc_ns": row.public["last_utc_ns"] + span_ns,
+        name: value + span_ns if name in times else value for name, value in row.public.items()
     }
     return (
         replace(row, utc_s=row.utc_s + days * DAY_S, first_seq=row.first_seq + scans,
                 last_seq=row.last_seq + scans, public=public),
         Cursor(START_S, reached.next_seq + scans, reached.next_seq + scans,
-               public["first_utc_ns"]),
+               (reached.last_utc_ns or 0) + span_ns),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import typer
 from edgectl.errors import EdgectlError
 from edgectl.events import configure_logging, emit
 from edgectl.ledger import data_dir
-from edgectl.services import Services, Settings, feed_of
+from edgectl.services import FileFeed, Services, Settings, feed_of, scope_of
 from edgectl.services.supervisor import PARENT_VARIABLE
 from edgectl.site_model import load_site
 
@@ -66,12 +66,15 @@ def services(
         data_dir=data_dir(data),
         mqtt_host=mqtt_host,
         mqtt_port=mqtt_port,
-        carbon_feed=carbon_feed,
         carbon_ttl_s=carbon_ttl_s,
         parent_pid=parent_pid,
     )
     try:
-        feed = None if carbon_feed else feed_of(loaded, log, carbon_ttl_s)
+        feed = (
+            FileFeed(carbon_feed, loaded.zone, scope_of(loaded))
+            if carbon_feed
+            else feed_of(loaded, log, carbon_ttl_s)
+        )
         Services(settings, log, feed).run(stop)
     except EdgectlError as error:
         emit(log, "services.failed", error=error.problem)

@@ -5,6 +5,7 @@ record    its bytes, its leaf, and packs of them
 merkle    the tree of RFC 6962
 month     one month's file; store   all of them, and what can be asked
 seal      every byte of a file; heads   signed tree heads; keys   who signs
+factors   which emission factor stood behind a second
 writer    journal records in, whole seconds out
 verify    is all of it as it was signed; receipt   one tenant's part, with its proof
 """

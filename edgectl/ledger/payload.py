@@ -4,7 +4,7 @@ START names a run of the controller and the order of its sources, sinks and stor
 the same again before each signed head, so that an hour can be read alone. SECOND sums the scans of
 one UTC second. GAP says that scans were lost to the ledger, and how many. CLOCK says that UTC was
 set or a leap second is due. COUNTER is a count of somebody's compute, with its source. CORRECTION
-refers to an earlier record, which stays as it is.
+refers to an earlier record, which stays as it is. FACTOR is an emission factor that seconds name.
 
 Energy and carbon are sums of the journal's integers; nothing is rounded on the way. What concerns
 a tenant's loads stands in the tenant's part, the rest in the site's: see record.py.
@@ -12,10 +12,11 @@ a tenant's loads stands in the tenant's part, the rest in the site's: see record
 Canonical: msgpack with map keys sorted, integers in their shortest form, floats as 64 bits, no NaN
 (what is not known is nil). Long rows of integers are one binary of little-endian int64, so that a
 second has the same length as the next. A reader passes over keys it does not know: keys may be
-added; one that changes its meaning gets a new PAYLOAD_VERSION.
+added; one that changes its meaning gets a new PAYLOAD_VERSION. It passes over kinds, too.
 """
 
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -32,6 +33,8 @@ MJ_PER_KWH = 3_600_000_000
 UG_PER_MG = 1_000
 INTERLOCK_TRIPPED = 2  # InterlockStatus; what is at or above it acts
 QUALITY_GOOD = 2  # Quality
+FACTOR_NAME_BYTES = 8  # of the SHA-256 of a FACTOR record's content
+NAMED = struct.Struct(f"<{FACTOR_NAME_BYTES}sIi")  # factor, scans, s that its time was over
 
 # The site's part of a SECOND has these, in this order, as int64 under "figures".
 FIGURES = (
@@ -50,8 +53,9 @@ Payload = dict[str, Any]
 
 
 class Kind(IntEnum):
-    """Kinds of record."""
+    """Kinds of record. UNKNOWN is one of a later edgectl, when it is read back."""
 
+    UNKNOWN = -1
     START = 0
     SECOND = 1
     GAP = 2
@@ -59,6 +63,7 @@ class Kind(IntEnum):
     CORRECTION = 4
     COUNTER = 5
     NAMES = 6
+    FACTOR = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,10 @@ def correction_said(
     return Said({"refers_to": refers_to}, only_part(part, parts, said))
 
 
-def second_said(split: Split, meters: int, records: Array, period_before: int | None) -> Said:
+def second_said(
+    split: Split, meters: int, records: Array, period_before: int | None,
+    factors: Payload | None = None,
+) -> Said:  # fmt: skip
     """Sum the scans of one UTC second.
 
     split           of the run
@@ -234,6 +242,7 @@ def second_said(split: Split, meters: int, records: Array, period_before: int | 
                     substituted in each scan
     records         journal records, consecutive, all of one second
     period_before   period index of the scan before them; None where unknown
+    factors         what each part says of the emission factors that were booked with
 
     gap_scans counts the periods since the scan before in which no scan ran or
     none reached the ledger, so that scans + gap_scans adds up to periods.
@@ -267,7 +276,7 @@ def second_said(split: Split, meters: int, records: Array, period_before: int | 
                 "through": bytes(source for source, _ in fed[part]),
                 "through_mj": integers([origins_mj for _, origins_mj in fed[part]]),
             }
-        parts.append(canonical(cells))
+        parts.append(canonical(cells | (factors or {})))
     return Said(public, tuple(parts))
 
 
@@ -339,6 +348,10 @@ def unpacked(part: bytes) -> Payload:
     for name in ("through", "storage_rules"):
         if name in content:
             content[name] = list(content[name])
+    if "factors" in content:
+        content["factors"] = [
+            [name.hex(), *amounts] for name, *amounts in NAMED.iter_unpack(content["factors"])
+        ]
     if isinstance(content.get("figures"), bytes):
         values = np.frombuffer(content.pop("figures"), "<i8").tolist()
         content |= dict(zip(FIGURES, values, strict=False))

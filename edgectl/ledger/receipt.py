@@ -3,9 +3,10 @@
 It begins with the last record before that names the tenant's loads, goes on to the first record
 after the time asked for, and leaves nothing out between: of every record there is at least the
 leaf's hash, of those in and around the time the head and the commitments of all parts, and of the
-tenant's own part the salt and the bytes. The hashes to the left and right complete the tree of a
-signed head. So the tenant can prove what they were given, see that no second of theirs was left
-out, and learns nothing of other tenants but how many there are.
+tenant's own part the salt and the bytes. Emission factors, which seconds name, are shown from the
+beginning on. The hashes to the left and right complete the tree of a signed head. So the tenant can
+prove what they were given, see that no second of theirs was left out, and learns nothing of other
+tenants but how many there are.
 
 A receipt is gzipped JSON: tools/verify_ledger.py checks it, `zcat | jq` shows it.
 """
@@ -192,7 +193,8 @@ def _hold_tenants(site: str, kept: list[Kept], tenant: str, part: int) -> None:
 def _shown(kept: Kept, span: Span, part: int) -> dict[str, Any]:
     """A record as it stands in a receipt."""
     parts = kept.stored.parts
-    if kept.seq < span.low - 1 and kept.seq != span.names:
+    before = kept.seq < span.low - 1 and kept.seq != span.names
+    if before and kept.row.kind is not Kind.FACTOR:  # which the tenant's seconds may name
         return {"leaf": _text(kept.leaf)}
     commitments = [
         commitment(salt_run(kept.salt_key, at, kept.seq, 1)[0], each)

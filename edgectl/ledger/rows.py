@@ -59,14 +59,18 @@ class Row:
 
 
 def row_of(stored: Stored) -> Row:
-    """A stored record as a row. Raises PackError where its head is not one of ours."""
+    """A stored record as a row. Raises PackError where its head is not one of ours.
+
+    A kind that is not known here is Kind.UNKNOWN: it is whole, and passed over.
+    """
     try:
         public = dict(msgpack.unpackb(stored.head, raw=False))
         if public.pop("version") != PAYLOAD_VERSION or "site" not in public:
             raise PackError("its head is of another version")
         del public["site"]
+        kind = Kind.__members__.get(public.pop("kind").upper(), Kind.UNKNOWN)
         return Row(
-            Kind[public.pop("kind").upper()], public.pop("boot_id"), public.pop("utc_s"),
+            kind, public.pop("boot_id"), public.pop("utc_s"),
             public.pop("first_seq"), public.pop("last_seq"), clock=public.pop("clock"),
             seq=public.pop("seq"), public=public, parts=stored.parts,
         )  # fmt: skip

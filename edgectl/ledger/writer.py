@@ -16,6 +16,7 @@ import numpy as np
 
 from edgectl.image import JournalBatch, SegmentReader
 from edgectl.ledger.clock import ClockState, clock_state
+from edgectl.ledger.factors import FactorsInForce, UsedFactor, factor_said
 from edgectl.ledger.payload import (
     SECOND_NS,
     Array,
@@ -44,9 +45,11 @@ class LedgerWriter:
 
     def __init__(
         self, ledger: Ledger | None, reader: SegmentReader,
-        clock: Callable[[], ClockState] = clock_state,
+        clock: Callable[[], ClockState] = clock_state, factors: FactorsInForce | None = None,
     ) -> None:  # fmt: skip
         """Go on where the ledger stands for this run; without one, at the oldest record there is.
+
+        factors   emission factors that were posted; without them all are unknown
 
         A run the ledger does not know gets a START record, and each run before it that
         ended unseen a GAP record. Raises LedgerError where these cannot be written.
@@ -61,6 +64,8 @@ class LedgerWriter:
         self.ledger: Ledger | None = None
         self.spool: list[Entry] = []
         self._clock = clock
+        self._factors = FactorsInForce() if factors is None else factors
+        self._told: dict[bytes, UsedFactor] = {}  # by FACTOR records since the last names
         self._split = split_of(directory)
         self._leap: str | None = None
         self._last_utc_ns: int | None = None  # of the last scan booked, in this process
@@ -84,7 +89,7 @@ class LedgerWriter:
 
         Raises LedgerError; what could not be written waits on.
         """
-        found = ledger.cursor(self.boot_id)
+        found, told = ledger.cursor(self.boot_id), dict(self._told)
         opening: list[Entry] = []
         if found is None:
             found = Cursor(self.boot_id)
@@ -96,6 +101,10 @@ class LedgerWriter:
             waiting, self._pending, self.cursor = [], self._pending[:0], found
         elif scans[0].first_seq > found.next_seq:
             self._book_gap(opening, found, scans[0].first_seq, None)
+        # The factors that waiting seconds name may stand before the first of them, left out.
+        self._told = told if waiting else {}
+        opening += [(self._factor(each, waiting[0][0].utc_s, waiting[0][0].first_seq), None)
+                    for each in self._told.values()]  # fmt: skip
         self.ledger = ledger
         self.spool = [*opening, *waiting]
         self.flush()
@@ -108,6 +117,7 @@ class LedgerWriter:
         """Forget what is pending and ask the ledger where it stands."""
         assert self.ledger is not None, "there is a ledger to ask"
         self._pending, self.spool = self._pending[:0], []
+        self._told.clear()
         self.cursor = self.ledger.cursor(self.boot_id) or Cursor(self.boot_id)
         self._last_utc_ns = None
 
@@ -167,6 +177,18 @@ class LedgerWriter:
         """A NAMES record: from here on, the records can be read without those before."""
         self.spool.append((self._named(Kind.NAMES), self.cursor))
 
+    def book_factor(self, factor: UsedFactor) -> None:
+        """A factor that goes to the controller now; said once between two records of names.
+
+        Where there is no room it is said before the first second that names it.
+        """
+        name = factor.name
+        if name not in self._told and not self.full:
+            self._told[name] = factor
+            utc_ns = self.cursor.last_utc_ns or self.boot_id
+            row = self._factor(factor, utc_ns // SECOND_NS, self.cursor.next_seq)
+            self.spool.append((row, self.cursor))
+
     def book_counter(self, tenant: str, count: Payload) -> bool:
         """A count of a tenant's compute; False where the site has no such tenant.
 
@@ -197,8 +219,16 @@ class LedgerWriter:
             clock.quality,
         )  # fmt: skip
 
+    def _factor(self, factor: UsedFactor, utc_s: int, next_seq: int) -> Row:
+        """A FACTOR record before the scan `next_seq`."""
+        return Row(
+            Kind.FACTOR, self.boot_id, utc_s, next_seq, next_seq - 1, factor_said(factor).public,
+            clock=self._clock().quality,
+        )  # fmt: skip
+
     def _named(self, kind: Kind) -> Row:
         said, clock = start_said(self.reader.directory, self.boot_id), self._clock()
+        self._told.clear()
         if kind is Kind.START:
             return Row(
                 kind, self.boot_id, self.boot_id // SECOND_NS, 0, -1, said.public, said.parts,
@@ -221,9 +251,14 @@ class LedgerWriter:
             return cursor
         head = records["head"]
         self._book_clock(entries, cursor, records, clock)
-        said = second_said(self._split, self.meters, records, cursor.last_period)
+        named = self._factors.named(head)
+        said = second_said(self._split, self.meters, records, cursor.last_period, named.said)
         first, last = int(head["seq"][0]), int(head["seq"][-1])
         utc_s = int(head["utc_ns"][0]) // SECOND_NS
+        for each in named.used:
+            if each.name not in self._told:
+                self._told[each.name] = each
+                entries.append((self._factor(each, utc_s, first), cursor))
         reached = Cursor(self.boot_id, last + 1, int(head["period"][-1]), int(head["utc_ns"][-1]))
         row = Row(
             Kind.SECOND, self.boot_id, utc_s, first, last, said.public, said.parts, clock.quality

@@ -21,6 +21,7 @@ from edgectl.ledger.payload import FIGURES, SECOND_NS
 from edgectl.reports.minutes import Change, Corrector, concerns
 from edgectl.reports.mixture import by_origin
 from edgectl.reports.period import first_record
+from edgectl.reports.provenance import Provenance
 from edgectl.reports.words import iso
 
 HOUR_S = 3_600
@@ -106,6 +107,7 @@ class Books:
     corrections: list[dict[str, Any]] = field(default_factory=list)
     clocks: list[dict[str, Any]] = field(default_factory=list)
     counters: list[dict[str, Any]] = field(default_factory=list)
+    factors: Provenance = field(default_factory=Provenance)
     control_mj: int = 0
     control_ug: int = 0
     records: int = 0
@@ -207,6 +209,8 @@ class _Reader:
             self._start(row)
         elif row.kind is Kind.GAP:
             self.follows = False
+        elif row.kind is Kind.FACTOR:
+            books.factors.record(row.public)
         if row.kind is Kind.CORRECTION or (
             inside and row.kind in (Kind.GAP, Kind.CLOCK, Kind.COUNTER)
         ):
@@ -307,6 +311,7 @@ class _Reader:
             balance_error_ug=figures["balance_error_ug"],
         )  # fmt: skip
         hour.clocks[row.clock] += 1
+        self.books.factors.second(row.utc_s, parts[0], figures["carbon_default_scans"])
         low, high = figures["used_min_mg_per_kwh"], figures["used_max_mg_per_kwh"]
         known = hour.used_min_mg_per_kwh, hour.used_max_mg_per_kwh
         hour.used_min_mg_per_kwh = low if known[0] is None else min(known[0], low)

@@ -98,6 +98,7 @@ def make_document(asked: Asked) -> dict[str, Any]:
         "sci": sci(books, asked.declared, _overhead(balance), asked.tenant),
         "coverage": coverage(books, asked.tenant),
         "quality": quality(books, asked.tenant),
+        "factors": books.factors.as_json(),
         "sources": list(books.names.sources) if books.names else [],
         "batteries": list(books.names.storages) if books.names else [],
         "step_s": books.step_s,

@@ -20,6 +20,7 @@ from edgectl.reports.figures import balance_of
 from edgectl.reports.indirect import indirect
 from edgectl.reports.materiality import materiality
 from edgectl.reports.page import pdf_of, rendered
+from edgectl.reports.provenance import COLUMNS, factor_rows
 from edgectl.reports.sample import alone, sample
 from edgectl.site_model import Site
 
@@ -133,6 +134,7 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
         "gaps.csv": _csv(
             [{"utc": each["utc"], "record": each["seq"], "scans": each["scans"]}
              for each in document["quality"]["gaps"]], ("utc", "record", "scans")),
+        "factors.csv": _csv(factor_rows(document), COLUMNS),
         "materiality.json": _json(weighed),
         "sample.json": _json(found),
         **alone(found),

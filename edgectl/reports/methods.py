@@ -25,6 +25,11 @@ def methods(
 ) -> list[dict[str, str]]:
     """Each choice: of what, which, and why or with what effect."""
     names, factors = books.names, declared.factors
+    recorded = books.factors.source
+    source = f"recorded: {recorded}" if recorded else (
+        f"source {factors.source or UNKNOWN}, version {factors.version or UNKNOWN}, "
+        f"SHA-256 {factors.sha256 or UNKNOWN}"
+    )  # fmt: skip
     u_ratio = factors.standard_uncertainty_ratio
     rows = [
         ("Tracing", "proportional sharing (Bialek 1996), each scan, in whole mJ and ug",
@@ -46,8 +51,7 @@ def methods(
          "Meters define the energy; the battery's own state of charge corrects the books where "
          "it is certain."),
         ("Grid factor", f"{names.basis if names else UNKNOWN}, zone "
-         f"{names.zone if names else UNKNOWN}; source {factors.source or UNKNOWN}, version "
-         f"{factors.version or UNKNOWN}, SHA-256 {factors.sha256 or UNKNOWN}",
+         f"{names.zone if names else UNKNOWN}; {source}",
          "Booked second by second; a lost feed is replaced by the zone's higher default, and "
          "counted."),
         ("Uncertainty", f"GUM, k = 2. Meters of no declared class count as class "

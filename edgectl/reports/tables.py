@@ -8,6 +8,7 @@ from typing import Any
 from edgectl.reports.declared import MJ_PER_KWH
 from edgectl.reports.extras import need
 from edgectl.reports.figures import UG_PER_KG
+from edgectl.reports.provenance import COLUMNS, factor_rows
 
 HOUR_COLUMNS = (
     "utc", "seconds", "scans", "missing_scans", "measured", "estimated", "substituted",
@@ -86,6 +87,8 @@ def _sheets(document: Mapping[str, Any]) -> list[Sheet]:
          [[row["sink"], row["kind"], row["tenant"], origin, mj / MJ_PER_KWH, str(mj)]
           for row in document["origins"] for origin, mj in row["origins_mj"].items()]),
         ("Hours", columns, [[_kept(each) for each in row] for row in rows]),
+        ("Factors", list(COLUMNS),
+         [list(each.values()) for each in factor_rows(document)]),
         ("Coverage", ["readings", "number", "part"],
          [[name, number, document["coverage"]["ratio"][name]]
           for name, number in document["coverage"]["readings"].items()]),

@@ -11,7 +11,7 @@ supervisor    starts the process and starts it again
 """
 
 from edgectl.services.carbon_feed import CarbonFeed, CarbonPoster, FileFeed
-from edgectl.services.factor_feed import FactorFeed, feed_of
+from edgectl.services.factor_feed import FactorFeed, feed_of, scope_of
 from edgectl.services.loop import Services, Settings
 from edgectl.services.supervisor import Supervisor
 
@@ -24,4 +24,5 @@ __all__ = [
     "Settings",
     "Supervisor",
     "feed_of",
+    "scope_of",
 ]

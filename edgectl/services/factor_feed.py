@@ -146,7 +146,7 @@ class FactorFeed:
         self._used: Factor | None = None
         self._held = False
 
-    def at(self, utc_ns: int) -> float:
+    def at(self, utc_ns: int) -> Factor:
         """As CarbonFeed, never waiting.
 
         Raises DataError with the source's last problem where no factor of the last hour
@@ -164,7 +164,7 @@ class FactorFeed:
                 "Wait for the source's first answer, or look at its status page.",
             )  # fmt: skip
         self._say(choice, choice.factor)
-        return choice.mg_per_kwh / 1000
+        return choice.factor
 
     def close(self) -> None:
         """As CarbonFeed."""
@@ -201,14 +201,14 @@ class FactorFeed:
 class LateFile:
     """A FileFeed that may come later: a missing file must not keep the ledger from its work."""
 
-    def __init__(self, path: Path) -> None:
-        """The file is opened at the first at()."""
-        self._path = path
+    def __init__(self, path: Path, zone: str, scope: Scope) -> None:
+        """The file is opened at the first at(). As FileFeed has it."""
+        self._what = (path, zone, scope)
         self._feed: FileFeed | None = None
 
-    def at(self, utc_ns: int) -> float | None:
+    def at(self, utc_ns: int) -> Factor | None:
         """As CarbonFeed. Raises DataError while the file cannot be read."""
-        self._feed = self._feed or FileFeed(self._path)
+        self._feed = self._feed or FileFeed(*self._what)
         return self._feed.at(utc_ns)
 
     def close(self) -> None:
@@ -226,13 +226,18 @@ def feed_of(site: Site, log: Any, ttl_s: float) -> CarbonFeed | None:
     feed = site.carbon.feed
     if feed is None:
         return None
+    scope = scope_of(site)
     if feed.path is not None:
-        return LateFile(feed.path)
-    scope = Scope(site.carbon.basis.partition(",")[0])
+        return LateFile(feed.path, site.zone, scope)
     hold_ns = max(0, HOLD_NS - int(ttl_s * NS_PER_S))
     default = round(site.carbon.default_g_per_kwh * 1000)
     book = FactorBook(site.zone, Kind.AVERAGE, scope, default, hold_ns)
     return FactorFeed(book, _source(site, feed, scope), log)
+
+
+def scope_of(site: Site) -> Scope:
+    """What the site's factors count."""
+    return Scope(site.carbon.basis.partition(",")[0])
 
 
 def _source(site: Site, feed: FeedOfSite, scope: Scope) -> Source:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgectl.accounting.factors import FOREVER_NS, Factor
 from edgectl.errors import EdgectlError
 from edgectl.events import emit
 from edgectl.image import SegmentReader
 from edgectl.ledger import Ledger, LedgerWriter
 from edgectl.ledger.clock import ClockState, clock_state
+from edgectl.ledger.factors import FactorsInForce, UsedFactor, last_factors
 from edgectl.ledger.heads import TreeHead
 from edgectl.ledger.keys import key_id
-from edgectl.ledger.payload import Correct, Kind
+from edgectl.ledger.payload import SECOND_NS, Correct, Kind
 from edgectl.ledger.signing import (
     HEAD_INTERVAL_S,
     KeyRing,
@@ -77,6 +79,7 @@ class LedgerFeed:
         self._reader: SegmentReader | None = None
         self._counts: dict[tuple[str, str], Count] = {}
         self._counts_due_s = 0.0
+        self._factors = FactorsInForce()
         self._strangers: set[str] = set()
         self._full_said = False
 
@@ -115,6 +118,21 @@ class LedgerFeed:
             return False
         self._counts[key] = count
         return True
+
+    def use_factor(self, factor: Factor, ttl_s: float) -> None:
+        """This factor goes to the controller now: seconds that are booked with it will name it.
+
+        Raises DataError for one that is no location average; the ledger's own trouble waits.
+        """
+        used = self._factors.post(
+            used_factor(factor, self._reader), time.monotonic_ns(), int(ttl_s * SECOND_NS)
+        )
+        if self._writer is not None:
+            self._writer.book_factor(used)
+            try:
+                self._writer.flush()
+            except EdgectlError as error:
+                self._failed(error, time.monotonic())
 
     @property
     def booked_seq(self) -> int:
@@ -204,7 +222,7 @@ class LedgerFeed:
         reader = self._reader
         assert reader is not None, "attach comes first"
         if self._writer is None:
-            self._writer = LedgerWriter(None, reader, self._clock)
+            self._writer = LedgerWriter(None, reader, self._clock, self._factors)
             if self._ledger is not None:
                 self._join(self._writer, self._ledger)
         writer = self._writer
@@ -241,6 +259,8 @@ class LedgerFeed:
                  key_id=key_id(ring.signer.public))  # fmt: skip
         for fault in ledger.altered[:10]:
             emit(self._log, "ledger.altered", path=str(self.directory), fault=fault)
+        if not self._factors:
+            self._factors.recall(last_factors(ledger), time.monotonic_ns())
         self._ledger, self._ring = ledger, ring
         if self._witnesses is None and self._policy.witnesses:
             self._witnesses = Witnesses(self._policy.witnesses, self._say_witness)
@@ -326,3 +346,14 @@ class LedgerFeed:
 
     def _behind(self) -> int:
         return self._reader.journal_head - self.next_seq if self._reader else 0
+
+
+def used_factor(factor: Factor, reader: SegmentReader | None) -> UsedFactor:
+    """A factor as the ledger has it, with the uncertainty that the run's site declares."""
+    u_ratio = reader.directory.get("factor_u_ratio") if reader is not None else None
+    ends = factor.valid_to_ns < FOREVER_NS
+    return UsedFactor(
+        factor.source, factor.kind.value, factor.scope.value, factor.zone, factor.version,
+        factor.sha256, factor.mg_per_kwh, factor.valid_from_ns,
+        factor.valid_to_ns if ends else None, factor.published_ns, factor.estimated, u_ratio,
+    )  # fmt: skip

@@ -24,7 +24,7 @@ from edgectl.mqtt import Publisher, Topics, birth
 from edgectl.services.alarm_feed import AlarmFeed
 from edgectl.services.alarm_mqtt import AlarmMqtt
 from edgectl.services.blackbox_feed import BlackboxFeed
-from edgectl.services.carbon_feed import CarbonFeed, CarbonPoster, FileFeed
+from edgectl.services.carbon_feed import CarbonFeed, CarbonPoster
 from edgectl.services.counter_feed import CounterFeed
 from edgectl.services.health import HealthPoster
 from edgectl.services.ledger_feed import LedgerFeed
@@ -46,7 +46,6 @@ class Settings:
     data_dir: Path
     mqtt_host: str | None = None  # None: as the site file says
     mqtt_port: int | None = None  # None: as the site file says; 0: no MQTT
-    carbon_feed: Path | None = None
     carbon_ttl_s: float = 900.0
     parent_pid: int | None = None  # end when this is no longer the parent
 
@@ -65,7 +64,7 @@ class Services:
     def __init__(self, settings: Settings, log: Any = None, feed: CarbonFeed | None = None) -> None:
         """Nothing is opened or contacted before run().
 
-        feed   of grid carbon, as the site file has it; the settings' file comes before it
+        feed   of grid carbon
         """
         self.settings = settings
         self._log = log or structlog.get_logger()
@@ -78,9 +77,12 @@ class Services:
         self._publisher: Publisher | None = None
         self._alarm_mqtt: AlarmMqtt | None = None
         self._head: bytes | None = None  # the newest signed head, as it is published
-        feed = FileFeed(settings.carbon_feed) if settings.carbon_feed else feed
         self._carbon = (
-            CarbonPoster(feed, settings.site, self._log, settings.carbon_ttl_s) if feed else None
+            CarbonPoster(
+                feed, settings.site, self._log, settings.carbon_ttl_s, self._ledger.use_factor
+            )
+            if feed
+            else None
         )
         self._run: _Run | None = None
         self._done_boot = -1

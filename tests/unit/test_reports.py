@@ -30,7 +30,7 @@ from edgectl.reports.certificates import certificates
 from edgectl.reports.declared import Declared, lots_of
 from edgectl.reports.diagram import diagram_of
 from edgectl.reports.document import NO_CBAM
-from edgectl.reports.evidence import meters_of
+from edgectl.reports.evidence import classes_of, meters_of
 from edgectl.reports.figures import balance_of
 from edgectl.reports.flow import flow_of
 from edgectl.reports.page import html_of, pictures_of, write_pdf
@@ -380,16 +380,16 @@ def test_a_month_that_begins_with_names_alone_can_be_read(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["demo", "texas-100mw"])
 def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
     site = load_site(name)
-    drawn = ElementTree.fromstring(diagram_of(site))
-    words_drawn = {
-        (each.text or "").removeprefix("meter ")
-        for each in drawn.iter("{http://www.w3.org/2000/svg}text")
-    }
-    for each in (*site.loads, *site.pvs, *site.batteries):
-        assert {each.id, each.power.partition(".")[0]} <= words_drawn
     listed = {row["device"]: row for row in meters_of(site, Declared())}
-    assert set(listed) <= words_drawn
-    assert listed["GRID-01"]["accuracy_class"] == "not declared"
+    drawn = ElementTree.fromstring(diagram_of(site, classes_of(list(listed.values()))))
+    said = [each.text or "" for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    for own in (*site.loads, *site.pvs, *site.batteries):
+        assert own.id in said
+    for device in listed:
+        assert any(device in each for each in said)
+    assert listed["GRID-01"]["accuracy_class"] == (site.grid.accuracy_class or "not declared")
+    undeclared = meters_of(replace(site, grid=replace(site.grid, accuracy_class=None)), Declared())
+    assert undeclared[0]["accuracy_class"] == "not declared"
 
 
 def test_numbers_are_said_in_a_unit_that_fits() -> None:

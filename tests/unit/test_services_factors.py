@@ -168,8 +168,8 @@ def test_the_feed_gives_what_holds_and_never_waits_for_the_network(
     with pytest.raises(DataError, match="no factor of the last hour"):
         feed.at(NOW_NS)
     assert wait(lambda: feed.book.choose(NOW_NS).factor)
-    assert feed.at(NOW_NS) == 302.0
-    assert feed.at(START_NS + HOUR_NS + 60 * 10**9) == 302.0
+    assert feed.at(NOW_NS).mg_per_kwh == 302_000
+    assert feed.at(START_NS + HOUR_NS + 60 * 10**9).mg_per_kwh == 302_000
     feed.at(START_NS + HOUR_NS + 120 * 10**9)
     assert log.names == ["carbon.factor_used", "carbon.factor_held"], "each is said once"
     with pytest.raises(DataError):
@@ -233,7 +233,7 @@ def test_factors_published_over_mqtt_are_taken(root: Path) -> None:
                 "grid/co2", answers.mqtt(valid_from=now), port=broker.port, hostname="127.0.0.1"
             )
             try:
-                return feed.at(time.time_ns()) == 412.5
+                return feed.at(time.time_ns()).mg_per_kwh == 412_500
             except DataError:
                 return False
 
@@ -265,7 +265,9 @@ def test_a_file_of_the_site_may_come_later(root: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         feed.at(NOW_NS)
     path.write_text('{"g_per_kwh": 233}')
-    assert feed.at(NOW_NS) == 233
+    found = feed.at(NOW_NS)
+    assert found is not None
+    assert found.mg_per_kwh == 233_000
     feed.close()
 
 
