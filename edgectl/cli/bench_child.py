@@ -4,8 +4,8 @@ A process holds what its client's own users would import, and no more: memory th
 something else has used and freed changes what the allocator does for the client, and
 by that its CPU time. So this module needs the standard library alone.
 
-It prints {"ready": true} once it is connected. Then each line on its standard input is
-a number of seconds, answered by one line with `transactions`, `cpu_ns` and `wall_ns`.
+It prints {"ready": true} once it is connected. Then each line on its standard input is a
+number of seconds, answered by one line: `transactions`, `cpu_ns`, `wall_ns`, `page_faults`.
 {"missing": why} instead says that the client is not installed, {"error": why} that it
 failed; both end the process, as does the end of its input.
 """
@@ -13,6 +13,7 @@ failed; both end the process, as does the end of its input.
 import argparse
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -65,6 +66,11 @@ def say(**answer: object) -> None:
     print(json.dumps(answer), flush=True)
 
 
+def page_faults() -> int:
+    """Of this thread so far: each page of memory that was freshly mapped and then used is one."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+
+
 def serve(client: Client) -> None:
     """Be the process of one client until standard input ends."""
     asked, cpu, fifo_priority = options()
@@ -79,12 +85,14 @@ def serve(client: Client) -> None:
             lap = client(asked, stack)
             say(ready=True)
             for line in sys.stdin:
-                start_ns = time.monotonic_ns()
+                faults, start_ns = page_faults(), time.monotonic_ns()
                 transactions, cpu_ns = lap(float(line))
-                wall_ns = time.monotonic_ns() - start_ns
+                wall_ns, faults = time.monotonic_ns() - start_ns, page_faults() - faults
                 if transactions == 0:
                     raise OSError(f"not one reply came in {wall_ns / 1e9:.1f} s")
-                say(transactions=transactions, cpu_ns=cpu_ns, wall_ns=wall_ns)
+                say(
+                    transactions=transactions, cpu_ns=cpu_ns, wall_ns=wall_ns, page_faults=faults
+                )  # fmt: skip
         except ImportError as error:
             say(missing=str(error))
         except BrokenPipeError:

@@ -16,8 +16,9 @@ from edgectl.errors import EdgectlError
 ANSWER_TIMEOUT_S = 30.0  # beyond a lap's own time; a client gives up far sooner
 STOP_S = 2.0
 
-# glibc maps a block of 128 KiB or more afresh and returns it at once, until a program
-# has freed larger ones (mallopt(3), M_MMAP_THRESHOLD). This is the state after that.
+# glibc maps a block of 128 KiB or more afresh and gives it back at once, unless its heap has a
+# hole of that size or a larger block was freed before (mallopt(3), M_MMAP_THRESHOLD). This is
+# the state after that, whatever the heap.
 WARM_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 
 # Module of each client in edgectl.cli, and its environment beyond ours.
@@ -41,6 +42,7 @@ class Cost:
     transactions: int
     cpu_ns: int
     wall_ns: int
+    page_faults: int
 
     @property
     def cpu_us(self) -> float:

@@ -89,6 +89,10 @@ def fieldbus_figures(bench: FieldbusBench) -> Figures:
     cpu_us = {name: round(median(times), 3) for name, times in times_us.items()}
     spread = {name: [round(times[0], 3), round(times[-1], 3)] for name, times in times_us.items()}
     per_s = {name: round(median(lap.per_s for lap in done), 1) for name, done in laps.items()}
+    faults = {
+        name: round(median(lap.page_faults / lap.transactions for lap in done), 2)
+        for name, done in laps.items()
+    }
     return {
         "connections": bench.connections,
         "registers": bench.registers,
@@ -97,6 +101,7 @@ def fieldbus_figures(bench: FieldbusBench) -> Figures:
         "processors": placement,
         "cpu_us_per_transaction": {name: cpu_us.get(name) for name in SHOWN},
         "cpu_us_least_and_most": {name: spread.get(name) for name in (*SHOWN, BEST_CASE)},
+        "page_faults_per_transaction": {name: faults.get(name) for name in (*SHOWN, BEST_CASE)},
         "transactions_per_s": {name: per_s.get(name) for name in SHOWN},
         "ratios": {peer: ratio(laps, peer) for peer in TARGETS},
         "cpu_us_pymodbus_warm_heap": cpu_us.get(BEST_CASE),

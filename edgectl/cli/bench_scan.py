@@ -171,6 +171,9 @@ def compare(bench: ScanBench, run: Measured, healthy: list[int], cpu: int) -> Fi
             continue
         figures[f"cpu_ratio_{name}"] = round(run.bus_cpu_us / cost.cpu_us, 4)
         figures[f"{name}_cpu_us_per_transaction"] = round(cost.cpu_us, 3)
+        figures[f"{name}_page_faults_per_transaction"] = round(
+            cost.page_faults / cost.transactions, 2
+        )
     return figures
 
 

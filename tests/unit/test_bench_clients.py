@@ -41,7 +41,7 @@ def test_every_lap_of_a_client_is_counted_by_itself(responder: ResponderProcess,
         first, second = client.lap(0.05), client.lap(0.05)
     for lap in (first, second):
         assert lap.transactions > 0
-        assert 0 < lap.cpu_ns <= lap.wall_ns
+        assert 0 < lap.cpu_ns <= lap.wall_ns + 1_000_000
 
 
 @pytest.mark.parametrize(("registers", "rounds"), [(10, 1), (250, 3)])
