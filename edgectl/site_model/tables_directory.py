@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 
-from edgectl.site_model.model import Battery, Grid, Interlock, Load, Pv, Site
+from edgectl.site_model.model import Battery, Device, Grid, Interlock, Load, Pv, Site
 from edgectl.site_model.schedule import schedule
 from edgectl.site_model.tables_control import ordered_loads
 from edgectl.site_model.tables_interlock import group_names
@@ -38,7 +38,7 @@ def directory_of(
         **_site(site),
         "points": points,
         "outputs": list(output_index),
-        "devices": _devices(site),
+        "devices": _devices(site, point_index),
         "links": [
             {"address": link, "devices": [each.id for each in devices]}
             for link, devices in site.links.items()
@@ -118,7 +118,7 @@ def _site(site: Site) -> dict[str, Any]:
     }
 
 
-def _devices(site: Site) -> list[dict[str, Any]]:
+def _devices(site: Site, point_index: Mapping[str, int]) -> list[dict[str, Any]]:
     bounds_ns = {
         device: turn_ns
         for row in schedule(site)
@@ -135,9 +135,21 @@ def _devices(site: Site) -> list[dict[str, Any]]:
             "counted": each.counted,
             "booked": each.id in booked,
             "turn_bound_ns": bounds_ns[each.id],
+            "stale_after": _stale_after(each, point_index),
         }
         for each in site.devices
     ]
+
+
+def _stale_after(device: Device, point_index: Mapping[str, int]) -> list[tuple[int, int]]:
+    """Of each read, the point that may be the least old: its index, and how old, ns.
+
+    One is enough: all values of a read are of one age.
+    """
+    tightest = (
+        min(block.points, key=lambda point: point.stale_after_ns) for block in device.profile.blocks
+    )
+    return [(point_index[f"{device.id}.{point.name}"], point.stale_after_ns) for point in tightest]
 
 
 def interlock_spec(row: Interlock) -> dict[str, Any]:
