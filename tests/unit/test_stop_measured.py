@@ -114,6 +114,15 @@ def test_the_plan_allows_for_a_meters_noise() -> None:
 # ---- an inverter
 
 
+def test_a_blocks_own_meter_allows_a_full_silence() -> None:
+    assert (PV_PLAN.watched, PV_PLAN.independent, PV_PLAN.mode) == (
+        "PV-01.active_power", False, "no_writes",
+    )  # fmt: skip
+    metered = replace(SITE.pvs[0], proof_meter="MTR-06.active_power")
+    plan = plan_pv(replace(SITE, pvs=(metered, SITE.pvs[1])), "PV-01", -4e6, NS_PER_S)
+    assert (plan.watched, plan.independent, plan.mode) == ("MTR-06.active_power", True, "silent")
+
+
 PV_PLAN = plan_pv(SITE, "PV-01", -4e6, 60 * NS_PER_S)
 
 
