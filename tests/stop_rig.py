@@ -99,7 +99,7 @@ id = "IL-CUT"
 title = "Generation lost"
 group = "SOLAR-1"
 priority = "low"
-cause = {{ tag = "PV-01.age", above_s = 60.0, reset_below_s = 0.5 }}
+cause = {{ {cause} }}
 on_bad_quality = "trip"
 on_delay_ms = 0
 off_delay_ms = 100
@@ -202,4 +202,7 @@ def pv_rig(root: Path, folder: Path, *, meter: bool, budget_ms: int | None = Non
     devices = COMMON | {"PV-01": "own.toml"} | ({"MTR-S1": METER} if meter else {})
     extra = 'proof_meter = "MTR-S1.active_power"\n' if meter else ""
     extra += f"stop_budget_ms = {budget_ms}\n" if budget_ms else ""
-    return Rig(folder, devices, PV.format(extra=extra), profiles)
+    cause = 'tag = "PV-01.age", above_s = 60.0, reset_below_s = 0.5'
+    if meter:
+        cause = 'tag = "SOLAR-1.effect_error", above_w = 1e6, reset_below_w = 5e5'
+    return Rig(folder, devices, PV.format(extra=extra, cause=cause), profiles)

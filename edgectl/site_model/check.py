@@ -360,6 +360,7 @@ def _check_bounds(context: Context) -> None:
         [each.id for each in file.device],
         [each.id for each in file.battery],
         [(each.id, "") for each in file.monitor],
+        [each.id for each in file.pv if each.proof_meter is not None],
     )
     causes = sum(len(each.causes or [0]) for each in file.interlock)
     effects = sum(len(each.effects or [0]) for each in file.interlock)

@@ -56,18 +56,7 @@ def directory_of(
             for each in site.monitors
         ],
         "storages": [_battery(site, each) for each in batteries],
-        "pvs": [
-            {
-                "id": each.id,
-                "power": each.power,
-                "rating_w": each.rating_w,
-                "limit": each.limit,
-                "deadband_w": each.deadband_w,
-                "refresh_ns": each.refresh_ns,
-                "readback": _readback(site, each.limit),
-            }
-            for each in site.pvs
-        ],
+        "pvs": [_pv(site, each) for each in site.pvs],
         "loads": loads,
         "buses": [
             {"id": each.id, "fed_by": each.fed_by, "holds": list(each.holds)} for each in site.buses
@@ -82,6 +71,20 @@ def directory_of(
         "sources": ["grid", "pv", "unmetered", *batteries],
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
+    }
+
+
+def _pv(site: Site, pv: Pv) -> dict[str, Any]:
+    """A PV block in plain types."""
+    return {
+        "id": pv.id,
+        "power": pv.power,
+        "rating_w": pv.rating_w,
+        "limit": pv.limit,
+        "deadband_w": pv.deadband_w,
+        "refresh_ns": pv.refresh_ns,
+        "readback": _readback(site, pv.limit),
+        "proof_meter": pv.proof_meter,
     }
 
 
@@ -141,7 +144,7 @@ def _devices(site: Site, point_index: Mapping[str, int]) -> list[dict[str, Any]]
     ]
 
 
-def _stale_after(device: Device, point_index: Mapping[str, int]) -> list[tuple[int, int]]:
+def _stale_after(device: Device, point_index: Mapping[str, int]) -> list[list[int]]:
     """Of each read, the point that may be the least old: its index, and how old, ns.
 
     One is enough: all values of a read are of one age.
@@ -149,7 +152,7 @@ def _stale_after(device: Device, point_index: Mapping[str, int]) -> list[tuple[i
     tightest = (
         min(block.points, key=lambda point: point.stale_after_ns) for block in device.profile.blocks
     )
-    return [(point_index[f"{device.id}.{point.name}"], point.stale_after_ns) for point in tightest]
+    return [[point_index[f"{device.id}.{point.name}"], point.stale_after_ns] for point in tightest]
 
 
 def interlock_spec(row: Interlock) -> dict[str, Any]:
