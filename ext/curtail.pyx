@@ -8,10 +8,11 @@ and held back only by an export beyond its limit.
 from libc.math cimport isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from edgectl._kernel.dispatch cimport Dispatch, Flexible, FlexibleRow, Pv
+from edgectl._kernel.dispatch cimport Dispatch, Flexible, FlexibleRow, Pv, PvRow
 from edgectl._kernel.interlock cimport TIERS_MAX, SitePermit
 from edgectl._kernel.least cimport maximum, minimum
 from edgectl._kernel.process_image cimport Image
+from edgectl._kernel.proof cimport limit_measure
 from edgectl._kernel.quality cimport QUALITY_BAD, Sample
 
 
@@ -59,6 +60,24 @@ cdef void flexible_decide(
     elif now_ns - flexible.raised_ns >= row.hold_ns:
         flexible.request_w = maximum(
             flexible.request_w - row.release_w_per_s * 1e-9 * dt_ns, want_w)
+
+
+cdef void pv_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
+    """What all PV generates, and what a meter beside a block sees beyond its limit.
+
+    A PV point is import positive like any other, so generation, pv_w, is its negative.
+    """
+    cdef const PvRow* row
+    cdef const Pv* pv
+    cdef int32_t at
+    dispatch.pv_w = 0.0
+    for at in range(dispatch.row.pvs):
+        row = &dispatch.pv_rows[at]
+        pv = &dispatch.pvs[at]
+        if image.samples[row.power_point].quality != QUALITY_BAD:
+            dispatch.pv_w -= image.samples[row.power_point].value
+        limit_measure(
+            &row.proof, &dispatch.pvs[at].window, image, pv.output_w, pv.output_ns, now_ns)
 
 
 cdef double pv_rating_w(const Dispatch* dispatch) noexcept nogil:

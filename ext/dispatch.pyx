@@ -15,7 +15,7 @@ from libc.math cimport INFINITY, fabs, isfinite
 from libc.stdint cimport int32_t, int64_t
 
 from edgectl._kernel.blocks cimport hysteresis_above, hysteresis_below, ramp
-from edgectl._kernel.curtail cimport flexible_decide, pv_decide
+from edgectl._kernel.curtail cimport flexible_decide, pv_decide, pv_measure
 from edgectl._kernel.interlock cimport EFFECT_ALARM, EFFECT_ZERO
 from edgectl._kernel.least cimport maximum, minimum
 from edgectl._kernel.process_image cimport image_set
@@ -81,8 +81,7 @@ cdef void measure_storage(
 cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noexcept nogil:
     """Take grid, PV and battery power of this scan, and work out the site without its battery.
 
-    A lost grid meter counts as at its limit; lost PV as none. A PV point is
-    import positive like any other, so generation, pv_w, is its negative.
+    A lost grid meter counts as at its limit; lost PV as none.
     """
     cdef const DispatchRow* row = dispatch.row
     cdef const Sample* sample = &image.samples[row.grid_point]
@@ -91,11 +90,7 @@ cdef void dispatch_measure(Dispatch* dispatch, Image* image, int64_t now_ns) noe
 
     dispatch.grid_good = sample.quality != QUALITY_BAD
     dispatch.grid_w = sample.value if dispatch.grid_good else row.import_cap_w
-    dispatch.pv_w = 0.0
-    for at in range(row.pvs):
-        sample = &image.samples[dispatch.pv_rows[at].power_point]
-        if sample.quality != QUALITY_BAD:
-            dispatch.pv_w -= sample.value
+    pv_measure(dispatch, image, now_ns)
     dispatch.battery_w = 0.0
     for at in range(row.storages):
         dispatch.battery_w += storage_power_w(
@@ -374,8 +369,7 @@ cdef void dispatch_decide(
         dispatch, total_w, held_w, dispatch.import_cap_w - row.import_guard_w), discharge_max_w)
     for at in range(row.storages):
         permit_storage(
-            &dispatch.storage_rows[at], &dispatch.storages[at], &permits[at],
-            halt,
+            &dispatch.storage_rows[at], &dispatch.storages[at], &permits[at], halt,
             charge_max_w[at], discharge_max_w[at], dt_ns)
     flexible_decide(dispatch, image, site, wanted_stands(&dispatch.flexible.wanted, now_ns),
                     now_ns, dt_ns)
@@ -387,6 +381,7 @@ cdef void dispatch_start(Dispatch* dispatch) noexcept nogil:
     cdef int32_t at
     for at in range(dispatch.row.pvs):
         dispatch.pvs[at].setpoint_w = dispatch.pv_rows[at].rating_w
+        window_start(&dispatch.pvs[at].window)
     for at in range(dispatch.row.storages):
         window_start(&dispatch.storages[at].proof.window)
     dispatch.import_cap_w = dispatch.row.import_cap_w
@@ -444,6 +439,10 @@ cdef class DispatchBench:
         self.dispatch.storages[storage].output_w = output_w
         self.dispatch.storages[storage].output_ns = self.now_ns
 
+    def limited(self, int pv, double limit_w):
+        """Say that a PV block's limit was committed now."""
+        self.dispatch.pvs[pv].output_w, self.dispatch.pvs[pv].output_ns = limit_w, self.now_ns
+
     def halt(self, bint armed, bint stopping):
         """Disarm, or bring everything to safe, from the next scan on."""
         self.dispatch.armed, self.dispatch.stopping = armed, stopping
@@ -487,8 +486,8 @@ cdef class DispatchBench:
         self.dispatch.carbon_g_per_kwh = carbon_g_per_kwh or 0.0
         self.now_ns += dt_ns
         dispatch_measure(&self.dispatch, &self.image, self.now_ns)
-        dispatch_decide(&self.dispatch, &self.image, self.permits, &site_permit,
-                        self.now_ns, dt_ns)
+        dispatch_decide(
+            &self.dispatch, &self.image, self.permits, &site_permit, self.now_ns, dt_ns)
         storages = [
             (self.dispatch.storages[at].request_w, self.dispatch.storages[at].setpoint_w,
              Binding(self.dispatch.storages[at].binding))

@@ -1,12 +1,12 @@
-"""What a battery does with its setpoint: read-back, foreign writes, effect at another meter.
+"""What a device does with its setpoint: read-back, foreign writes, effect at another meter.
 
 A setpoint that was acknowledged is a hope. Three things make it a fact: the
 device shows it, nobody else changes it, and a meter that is not the device's
 own sees the power. Each is a point in the image, and an interlock row decides
-what it means.
+what it means. Of a PV block only more than its limit is an error: less is the sun's.
 """
 
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY, fabs, isfinite
 from libc.stdint cimport int32_t, int64_t
 
 from edgectl._kernel.atomic cimport load64
@@ -74,6 +74,16 @@ cdef double window_error_w(const EffectWindow* window, double power_w) noexcept 
     if power_w > high_w:
         return power_w - high_w
     return low_w - power_w if power_w < low_w else 0.0
+
+
+cdef double window_excess_w(const EffectWindow* window, double power_w) noexcept nogil:
+    """How far a metered power is above everything that was output within the effect time."""
+    cdef double high_w = -INFINITY
+    cdef int32_t at
+    for at in range(EFFECT_SLOTS):
+        if window.high_w[at] > high_w:
+            high_w = window.high_w[at]
+    return power_w - high_w if isfinite(high_w) and power_w > high_w else 0.0
 
 
 cdef void measure_readback(
@@ -155,6 +165,29 @@ cdef void proof_measure(
     image_set(image, row.foreign_write_point, foreign, QUALITY_GOOD, REASON_NONE, now_ns)
 
 
+cdef void limit_measure(
+    const LimitProofRow* row, EffectWindow* window, Image* image, double limit_w,
+    int64_t output_ns, int64_t now_ns) noexcept nogil:
+    """Hold the meter beside a PV block against its limit; a lost meter proves nothing.
+
+    limit_w    last limit committed, of what is generated
+    output_ns  when; 0: never
+    """
+    cdef const Sample* meter
+    if row.meter_point < 0:
+        return
+    meter = &image.samples[row.meter_point]
+    if output_ns > 0:
+        if window.slot_ns == 0:  # before the first limit any power was right
+            window_add(window, INFINITY, row.effect_ns, now_ns)
+        window_add(window, limit_w, row.effect_ns, now_ns)
+    if meter.quality == QUALITY_BAD:
+        image_set(image, row.effect_error_point, 0.0, QUALITY_BAD, <Reason> meter.reason, now_ns)
+    else:
+        image_set(image, row.effect_error_point, window_excess_w(window, -meter.value),
+                  QUALITY_GOOD, REASON_NONE, now_ns)
+
+
 cdef class EffectBench:
     """An effect window with a meter beside it, for tests."""
 
@@ -169,3 +202,8 @@ cdef class EffectBench:
         """One scan: the output in force and what the meter shows; the error in W."""
         window_add(&self.window, output_w, self.effect_ns, now_ns)
         return window_error_w(&self.window, metered_w)
+
+    def limit_step(self, double limit_w, double generated_w, int64_t now_ns):
+        """One scan of a PV block: what it generates beyond its limits of the effect time, W."""
+        window_add(&self.window, limit_w, self.effect_ns, now_ns)
+        return window_excess_w(&self.window, generated_w)

@@ -23,6 +23,7 @@ class Site:
     dispatch: Fields = field(default_factory=dict)
     flexible: Fields | None = None
     pvs: int = 0
+    pv: Fields = field(default_factory=dict)
     grid_w: float | None = 500e3
     available_w: float | None = 0.0
     deferred_w: float | None = 0.0
@@ -30,6 +31,7 @@ class Site:
     soc: float | None = 0.5
     lost: int = 0  # of the first batteries nothing can be read
     permit: dict[str, float] = field(default_factory=dict)
+    pv_w: float | None = 0.0
     it_w: float = 400e3
     carbon: float | None = 350.0
     site: Fields | None = None
@@ -53,10 +55,9 @@ class Site:
         self.bench = DispatchBench(
             rows("DispatchRow", dispatch),
             rows("StorageRow", *({"power_point": p, "soc_point": p + 1} | storage for p in points)),
-            rows("PvRow", *({"power_point": p, "rating_w": 200e3} for p in pv_points)),
+            rows("PvRow", *({"power_point": p, "rating_w": 200e3} | self.pv for p in pv_points)),
             rows("FlexibleRow", flexible),
         )
-        self.pv_w: float | None = 0.0
         self.shed_w = 0.0
         self.pv_setpoints_w: list[float] = []
 

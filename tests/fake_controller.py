@@ -52,6 +52,7 @@ def directory(site: str = "fake", period_ns: int = PERIOD_NS) -> dict[str, Any]:
                 "port": 1,
                 "unit": 1,
                 "turn_bound_ns": 184_000_000,
+                "stale_after": [],
             }
             for name in devices
         ],

@@ -51,8 +51,13 @@ def directory() -> dict[str, Any]:
         "period_ns": PERIOD_NS,
         "points": points,
         "devices": [
-            {"id": name, "profile": profile, "turn_bound_ns": 184_000_000}
-            for name, profile in PROFILES.items()
+            {
+                "id": name,
+                "profile": profile,
+                "turn_bound_ns": 184_000_000,
+                "stale_after": [(at, 500_000_000)],
+            }
+            for at, (name, profile) in enumerate(PROFILES.items())
         ],
         "interlocks": [dict(zip(names, row, strict=True)) for row in INTERLOCKS],
         "storages": [{"id": name, "reserve_ratio": 0.2} for name in STORAGES],
@@ -108,8 +113,9 @@ def fill_snapshot(snapshot: Any, record: Any, now_ns: int) -> None:
     links["good_ns"] = now_ns - 41_000_000
     links["round_trip_ns"] = 300_000 + np.arange(len(PROFILES)) * 37_000
     links["poll_max_ns"] = 12_300_000 + np.arange(len(PROFILES)) * 400_000
-    snapshot["device_age_ns"] = 38_000_000 + np.arange(len(PROFILES)) * 400_000
     snapshot["samples"]["quality"] = 2
+    ages_ns = 38_000_000 + np.arange(len(snapshot["samples"])) * 400_000
+    snapshot["samples"]["source_ns"] = snapshot["record"]["time_ns"] - ages_ns
 
 
 def trouble(snapshot: Any) -> None:
@@ -118,7 +124,7 @@ def trouble(snapshot: Any) -> None:
     snapshot["links"]["good_ns"][names.index("MTR-07")] -= 7_000_000_000
     snapshot["links"]["timeouts"][names.index("MTR-07")] = 84
     snapshot["links"]["poll_max_ns"][names.index("MTR-07")] = 203_000_000
-    snapshot["device_age_ns"][names.index("MTR-07")] = 7_040_000_000
+    snapshot["samples"]["source_ns"][names.index("MTR-07")] -= 7_000_000_000
     snapshot["record"]["meters_substituted"] = 1
     snapshot["record"]["carbon_default"] = 1
     snapshot["record"]["devices_fresh"] -= 1

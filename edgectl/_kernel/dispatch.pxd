@@ -10,7 +10,7 @@ from edgectl._kernel.blocks cimport Hysteresis, Ramp
 from edgectl._kernel.network cimport STORAGES_MAX
 from edgectl._kernel.interlock cimport TIERS_MAX, Permit, SitePermit
 from edgectl._kernel.process_image cimport Image
-from edgectl._kernel.proof cimport Proof, ProofRow
+from edgectl._kernel.proof cimport EffectWindow, LimitProofRow, Proof, ProofRow
 
 cdef enum:
     PV_MAX = 64
@@ -63,6 +63,7 @@ cdef struct PvRow:
     int32_t power_point
     int32_t output               # -1: cannot be limited
     int32_t readback_point
+    LimitProofRow proof
 
 cdef struct FlexibleRow:
     double floor_w               # IT power below which nothing is shed
@@ -120,6 +121,7 @@ cdef struct Storage:
     uint8_t written              # committed in this scan
 
 cdef struct Pv:
+    EffectWindow window
     double setpoint_w
     double output_w
     int64_t output_ns

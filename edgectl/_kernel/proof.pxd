@@ -1,4 +1,4 @@
-"""What a battery does with its setpoint: read-back, foreign writes, effect at another meter."""
+"""What a device does with its setpoint: read-back, foreign writes, effect at another meter."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -38,6 +38,11 @@ cdef struct ProofRow:
     int32_t effect_error_point
     int32_t foreign_write_point
 
+cdef struct LimitProofRow:       # of a PV block
+    int64_t effect_ns            # the whole effect shows within this time
+    int32_t meter_point          # independent of the inverter, import positive; -1: there is none
+    int32_t effect_error_point   # internal point the kernel fills for interlocks
+
 cdef void proof_measure(
     const ProofRow* row, Proof* proof, Image* image, double output_w, int64_t output_ns,
     int64_t now_ns) noexcept nogil
@@ -45,3 +50,7 @@ cdef void window_start(EffectWindow* window) noexcept nogil
 cdef void window_add(
     EffectWindow* window, double output_w, int64_t effect_ns, int64_t now_ns) noexcept nogil
 cdef double window_error_w(const EffectWindow* window, double power_w) noexcept nogil
+cdef double window_excess_w(const EffectWindow* window, double power_w) noexcept nogil
+cdef void limit_measure(
+    const LimitProofRow* row, EffectWindow* window, Image* image, double limit_w,
+    int64_t output_ns, int64_t now_ns) noexcept nogil

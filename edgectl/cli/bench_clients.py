@@ -1,209 +1,156 @@
-"""Four clients for `edgectl bench fieldbus`, each in closed loop over its own connections.
+"""The clients of a bench from outside: each a child process that has its laps when it is told."""
 
-Closed loop: as soon as a connection has its reply, its next request goes out.
-Each client keeps its connections open, and runs for a lap when it is told to.
-"""
-
-import asyncio
-import ctypes
-import socket
-import struct
-import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import json
+import os
+import select
+import subprocess
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
 
-import numpy as np
+from edgectl.cli.bench_child import Asked, words_for
+from edgectl.errors import EdgectlError
 
-from edgectl._kernel.clock import now_ns
-from edgectl._kernel.fieldbus import FieldBus, LinkState
-from edgectl._kernel.kernel import Kernel
-from edgectl._kernel.process_image import PointType
-from edgectl.cli.bench_peers import CONNECT_TIMEOUT_S, HOST, READ_REPLY_BYTES
-from edgectl.cli.bench_tables import Draft, add_internal, common_arrays, directory_of, tables_of
-from edgectl.image import private_segment
-from edgectl.plant._peers import blocking_run, floor_run
-from edgectl.site_model.tables import KernelTables
+ANSWER_TIMEOUT_S = 30.0  # beyond a lap's own time; a client gives up far sooner
+STOP_S = 2.0
 
-BLOCKS_PER_DEVICE = 8  # due again before a link has read them all: it is never idle
-PERIOD_PER_CONNECTION_NS = 16_000  # half of what 8 reads of each take at 4 us a read
-PERIOD_NS_MIN = 50_000
-NEVER_NS = 3_600_000_000_000  # replies wait in the socket while other clients have their laps
-LIBMODBUS = "libmodbus.so.5"
+# glibc maps a block of 128 KiB or more afresh and gives it back at once, unless its heap has a
+# hole of that size or a larger block was freed before (mallopt(3), M_MMAP_THRESHOLD). This is
+# the state after that, whatever the heap.
+WARM_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 
-Lap = Callable[[float], tuple[int, int]]  # seconds to (transactions, CPU ns of this thread)
+# Module of each client in edgectl.cli, and its environment beyond ours.
+CLIENTS: dict[str, tuple[str, dict[str, str]]] = {
+    "edgectl": ("bench_child_edgectl", {}),
+    "floor": ("bench_child_floor", {}),
+    "libmodbus": ("bench_child_libmodbus", {}),
+    "pymodbus": ("bench_child_pymodbus", {}),
+    "pymodbus_warm_heap": ("bench_child_pymodbus", WARM_HEAP),
+}
+
+
+class MissingClientError(EdgectlError):
+    """A client is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What every client asks."""
+class Cost:
+    """What a client did, and what it took."""
 
-    ports: Sequence[int]  # one connection to each
-    registers: int  # of each read, function 3, from address 0
+    transactions: int
+    cpu_ns: int
+    wall_ns: int
+    page_faults: int
 
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of one request and its reply, us."""
+        return self.cpu_ns / self.transactions / 1e3
 
-def closed_loop_tables(asked: Asked) -> KernelTables:
-    """Devices of BLOCKS_PER_DEVICE equal reads, due again before they are through."""
-    period_ns = max(PERIOD_PER_CONNECTION_NS * len(asked.ports), PERIOD_NS_MIN)
-    draft = Draft()
-    for device, port in enumerate(asked.ports):
-        draft.links.append({"first_device": device, "port": port})
-        draft.devices.append(
-            {
-                "link": device, "timeout_ns": NEVER_NS,
-                "first_block": len(draft.blocks), "blocks": BLOCKS_PER_DEVICE,
-            }
-        )  # fmt: skip
-        for _ in range(BLOCKS_PER_DEVICE):
-            block = {"device": device, "first_point": len(draft.points), "points": 1}
-            draft.points.append(
-                {"block": len(draft.blocks), "device": device, "type": PointType.TYPE_U16}
-            )
-            draft.blocks.append(block | {"count": asked.registers})
-    first = add_internal(draft, 0)
-    arrays = common_arrays(draft, period_ns, loads=0, first_internal=first, meters=[{}])
-    return tables_of(arrays, directory_of(draft, period_ns, loads=0, storages=0, interlocks=0))
+    @property
+    def per_s(self) -> float:
+        """Transactions per second."""
+        return self.transactions / self.wall_ns * 1e9
 
 
-def edgectl_client(asked: Asked, stack: ExitStack) -> Lap:
-    """Our own master, polled in the calling thread.
+class ClientProcess:
+    """One client as a child process, connected when this is made.
 
-    A lap raises OSError when any reply before it was late, wrong or an exception.
+    name           of CLIENTS
+    asked          what it asks
+    cpu            processor to stay on, -1 for any that its parent may use
+    fifo_priority  SCHED_FIFO priority wanted, 0 for none
+
+    Raises MissingClientError where it is not installed, EdgectlError where it cannot connect.
     """
-    tables = closed_loop_tables(asked)
-    segment = private_segment(tables.directory, 64)
-    kernel = Kernel(tables, segment.buffer)
-    bus = FieldBus(kernel, tables.links, tables.devices, tables.probes)
-    reader = segment.reader()
-    bus.open(now_ns())
-    deadline_ns = now_ns() + int(CONNECT_TIMEOUT_S * 1e9)
-    while min(bus.link_states()) < LinkState.LINK_READY:
-        if now_ns() > deadline_ns:
-            raise OSError("the field bus could not connect to every device of the responder")
-        bus.poll(now_ns() + PERIOD_NS_MIN)
 
-    def lap(seconds: float) -> tuple[int, int]:
-        sent, cpu_ns = bus.transactions, time.thread_time_ns()
-        bus.poll(now_ns() + int(seconds * 1e9))
-        sent, cpu_ns = bus.transactions - sent, time.thread_time_ns() - cpu_ns
-        kernel.step(now_ns(), time.time_ns())  # copies the links' counters out
-        links = reader.snapshot()["links"]
-        failed = {
-            name: int(links[name].sum()) for name in ("timeouts", "bad_replies", "exceptions")
-        }
-        if any(failed.values()) or int(links["connects"].max()) != 1:
-            raise OSError(f"the responder did not answer the field bus as it should: {failed}")
-        return sent, cpu_ns
-
-    return lap
-
-
-def floor_client(asked: Asked, stack: ExitStack) -> Lap:
-    """One epoll loop, one prebuilt request, no check of a reply beyond its length."""
-    request = np.frombuffer(struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, asked.registers), np.uint8)
-    sockets = []
-    for port in asked.ports:
-        sockets.append(stack.enter_context(socket.create_connection((HOST, port))))
-        sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sockets[-1].setblocking(False)
-    fds = np.array([each.fileno() for each in sockets], np.int32)
-
-    def turns(rounds: int) -> tuple[int, int]:
-        return floor_run(fds, request, READ_REPLY_BYTES + 2 * asked.registers, rounds, 0, 1)
-
-    rounds = 100
-    start_s = time.monotonic()
-    turns(rounds)
-    rounds_per_s = rounds / (time.monotonic() - start_s)
-
-    def lap(seconds: float) -> tuple[int, int]:
-        nonlocal rounds_per_s
-        rounds = max(int(rounds_per_s * seconds), 1)
-        start_s = time.monotonic()
-        done = turns(rounds)
-        rounds_per_s = rounds / (time.monotonic() - start_s)
-        return done
-
-    return lap
-
-
-def libmodbus_client(asked: Asked, stack: ExitStack) -> Lap:
-    """libmodbus with one context a device, read in turn; the loop over them is compiled.
-
-    Raises ImportError where the library is not installed.
-    """
-    try:
-        library = ctypes.CDLL(LIBMODBUS)
-    except OSError as error:
-        raise ImportError(str(error)) from None
-    library.modbus_new_tcp.restype = ctypes.c_void_p
-    contexts = []
-    for port in asked.ports:
-        context = ctypes.c_void_p(library.modbus_new_tcp(HOST.encode(), port))
-        stack.callback(library.modbus_free, context)
-        library.modbus_set_slave(context, 1)
-        if library.modbus_connect(context) != 0:
-            raise OSError(f"libmodbus could not connect to port {port}")
-        stack.callback(library.modbus_close, context)
-        contexts.append(context.value)
-    addresses = np.array(contexts, np.uint64)
-    read = ctypes.cast(library.modbus_read_registers, ctypes.c_void_p).value
-    assert read is not None
-
-    def lap(seconds: float) -> tuple[int, int]:
-        return blocking_run(addresses, read, asked.registers, int(seconds * 1e9))
-
-    return lap
-
-
-def pymodbus_client(asked: Asked, stack: ExitStack) -> Lap:
-    """pymodbus' asynchronous client: one task a connection, all of them gathered.
-
-    Raises ImportError where pymodbus is not installed.
-    """
-    from pymodbus.client import AsyncModbusTcpClient  # may be missing
-
-    clients: list[AsyncModbusTcpClient] = []
-    runner = stack.enter_context(asyncio.Runner())
-
-    async def connect() -> None:
-        clients.extend(
-            AsyncModbusTcpClient(HOST, port=port, retries=0, timeout=CONNECT_TIMEOUT_S)
-            for port in asked.ports
+    def __init__(self, name: str, asked: Asked, cpu: int = -1, fifo_priority: int = 0) -> None:
+        module, environment = CLIENTS[name]
+        self.name = name
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"edgectl.cli.{module}", *words_for(asked, cpu, fifo_priority)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | environment,
         )
-        if not all(await asyncio.gather(*(client.connect() for client in clients))):
-            raise OSError("pymodbus could not connect to every device of the responder")
+        try:
+            self._answer(0.0)
+        except BaseException:
+            self.stop()
+            raise
 
-    async def close() -> None:
-        for client in clients:
-            client.close()
+    def lap(self, seconds: float) -> Cost:
+        """Let it ask for so many seconds; EdgectlError where it failed."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(f"{seconds}\n".encode())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failed(self._end()) from None
+        return Cost(**self._answer(seconds))
 
-    async def ask(client: AsyncModbusTcpClient, end_s: float) -> int:
-        replies = 0
-        while time.monotonic() < end_s:
-            reply = await client.read_holding_registers(0, count=asked.registers, device_id=1)
-            if reply.isError():
-                raise OSError(f"a device did not answer pymodbus: {reply}")
-            replies += 1
-        return replies
+    def stop(self) -> None:
+        """Close its standard input and wait; one that does not end is ended by SIGKILL."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
 
-    async def ask_all(seconds: float) -> int:
-        end_s = time.monotonic() + seconds
-        return sum(await asyncio.gather(*(ask(client, end_s) for client in clients)))
+    def _answer(self, seconds: float) -> dict[str, Any]:
+        """Its next line, at most ANSWER_TIMEOUT_S after so many seconds."""
+        output = self.process.stdout
+        assert output is not None
+        if not select.select([output], [], [], seconds + ANSWER_TIMEOUT_S)[0]:
+            raise self._failed(f"it did not answer within {seconds + ANSWER_TIMEOUT_S:g} s")
+        line = output.readline()
+        if not line:
+            raise self._failed(self._end())
+        answer: dict[str, Any] = json.loads(line)
+        if "missing" in answer:
+            raise MissingClientError(
+                where=f"bench client {self.name}",
+                problem=answer["missing"],
+                because="Its figures are null.",
+                remedy="Install it with: pip install 'edgectl[demo]', or tools/peers.",
+            )
+        if "error" in answer:
+            raise self._failed(answer["error"])
+        return answer
 
-    def lap(seconds: float) -> tuple[int, int]:
-        cpu_ns = time.thread_time_ns()
-        replies = runner.run(ask_all(seconds))
-        return replies, time.thread_time_ns() - cpu_ns
+    def _end(self) -> str:
+        """How its process ended, with the last line that it left."""
+        assert self.process.stderr is not None
+        lines = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+        code = self.process.wait(STOP_S)
+        how = f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        return f"its process was {how}" + (f": {lines[-1]}" if lines else "")
 
-    runner.run(connect())
-    stack.callback(lambda: runner.run(close()))
-    return lap
+    def _failed(self, problem: str) -> EdgectlError:
+        return EdgectlError(
+            where=f"bench client {self.name}",
+            problem=problem,
+            because="A bench whose client fails has measured nothing.",
+            remedy="Run it again on a quieter machine; if it repeats, with fewer connections.",
+        )
 
+    def __enter__(self) -> Self:
+        return self
 
-CLIENTS: dict[str, Callable[[Asked, ExitStack], Lap]] = {
-    "edgectl": edgectl_client,
-    "floor": floor_client,
-    "libmodbus": libmodbus_client,
-    "pymodbus": pymodbus_client,
-}
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

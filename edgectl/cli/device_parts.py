@@ -123,6 +123,8 @@ def one_line(found: Found) -> tuple[str, str]:
         names = [each.profile.name for each in probed.candidates]
         more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
         return "unknown", f"no identity fits; perhaps {', '.join(names[:NAMED_MAX])}{more}"
+    if code := probed.refuses_all:
+        return "unknown", f"refuses every read with exception {code}; perhaps no such unit"
     return "unknown", "answers Modbus; no profile fits, and it does not say who it is"
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from edgectl.cli.device_parts import shown
 from edgectl.cli.page import STYLES, table
 from edgectl.commissioning import identify
-from edgectl.commissioning.client import Failure, Line
+from edgectl.commissioning.client import EXCEPTIONS, Failure, Line
 from edgectl.commissioning.probe import OBJECTS, Probed
 from edgectl.commissioning.reading import Reading
 
@@ -63,6 +63,10 @@ def _verdict(probed: Probed) -> Text:
     if profile is None and matches:
         names = ", ".join(each.name for each in matches)
         return Text(f"several fit alike: {names}; choose with --profile", "yellow")
+    if profile is None and (code := probed.refuses_all):
+        what = f"exception {code}, {EXCEPTIONS.get(code, 'unknown')}"
+        hint = "perhaps nobody has this unit id, see --all-units"
+        return Text(f"none: every read is refused with {what}; {hint}", "yellow")
     if profile is None:
         return Text("none: no shipped profile's identity agrees", "yellow")
     text = Text.assemble((profile.name, "bold"), "  ", (profile.verified, STYLES[profile.verified]))

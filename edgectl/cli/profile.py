@@ -166,8 +166,9 @@ def _identity(profile: Profile) -> Table:
 def _blocks(profile: Profile) -> Table:
     listed = page.table(["table", "from", "count", "every", "points"], "Read plan")
     for each in profile.blocks:
+        every = "scan" if each.every == 1 else f"{each.every} scans"
         listed.add_row(
-            TABLES[each.function], str(each.address), str(each.count), f"{each.every} scans",
+            TABLES[each.function], str(each.address), str(each.count), every,
             str(len(each.points)),
         )  # fmt: skip
     return listed

@@ -113,7 +113,8 @@ def _serial(line: Line, units: tuple[int, ...], profiles: list[Profile]) -> Swee
 def _show(result: Sweep, took_s: float, as_json: bool) -> None:
     if as_json:
         devices = [unit_json(each) for each in result.found]
-        print(json.dumps({"tried": result.hosts, "away": result.away, "devices": devices}))
+        tried = {"tried": result.hosts, "away": result.away, "why_away": result.why_away}
+        print(json.dumps({**tried, "devices": devices}))
         return
     made = table(["address", "unit>", "device", "", "reply>"])
     for each in result.found:
@@ -123,9 +124,10 @@ def _show(result: Sweep, took_s: float, as_json: bool) -> None:
         console().print(made)
     silent = len(result.found) - len(result.answering)
     mute = f", {silent} only take connections" if silent else ""
+    why = f": {result.why_away}" if result.hosts == 1 and result.why_away else ""
     print(
         f"{len(result.answering)} answer{mute}, {result.away} of {result.hosts} tried are not there"
-        f"; {took_s:.1f} s"
+        f"{why}; {took_s:.1f} s"
     )
 
 

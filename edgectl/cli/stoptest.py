@@ -32,7 +32,14 @@ from edgectl.commissioning.stop_pv import PvPlan, plan_pv, pv_devices
 from edgectl.errors import EdgectlError
 from edgectl.events import Level, configure_logging
 from edgectl.site_model import Site, load_site
-from edgectl.site_model.proofs import StopProof, load_proofs, seconds_text, store_proof, unproven
+from edgectl.site_model.proofs import (
+    StopProof,
+    load_proofs,
+    seconds_text,
+    stop_budgets_ms,
+    store_proof,
+    unproven,
+)
 
 EPILOG = """\b
 It runs a controller of its own, with every interlock of the site alive: no other one may run.
@@ -221,19 +228,25 @@ def explained(site: Site, plan: SilencePlan) -> Text:
 
 
 def _explained_pv(site: Site, plan: PvPlan) -> Text:
+    by_itself = "" if plan.independent else ", the inverter's own word, which is weaker"
     lines = [
         f"all batteries are held at 0 W; the {len(site.interlocks)} interlocks are alive",
         f"{plan.asset} is limited to {_megawatt(-plan.power_w)} of its "
         f"{_megawatt(plan.pv.rating_w)}, until that has stood for {plan.steady_ns / NS_PER_S:g} s",
-        f"{plan.device} is no longer written to; it is still read",
-        f"{plan.watched} is watched: until it has left the limit for {STAY_NS / NS_PER_S:g} s, at "
-        f"most {plan.observe_ns / NS_PER_S:g} s",
+        f"nothing at all is sent to {plan.device}; its connection stays open"
+        if plan.silent
+        else f"{plan.device} is no longer written to; it is still read, which is weaker: some "
+        "devices count reads as a sign of life",
+        f"{plan.watched} is watched{by_itself}: until it has left the limit for "
+        f"{STAY_NS / NS_PER_S:g} s, at most {plan.observe_ns / NS_PER_S:g} s",
         "the controller stops; another run of it lifts the limit",
     ]
     text = Text.assemble((f"{plan.device}, inverter of {plan.asset}", "bold"), f" at {site.id}\n")
     for number, line in enumerate(lines, 1):
         text.append(f"  {number}. {line}\n")
-    text.append(f"  {revert_text(plan)}\n")
+    budget_ns = plan.pv.stop_budget_ns
+    budget = "" if budget_ns is None else f"; budget to zero {budget_ns / NS_PER_S:g} s"
+    text.append(f"  {revert_text(plan)}{budget}\n")
     return text
 
 
@@ -241,15 +254,19 @@ def verdict(site: Site, proof: StopProof) -> str:
     """The result in a sentence, and what follows from it."""
     refused = {each.device: each.reason for each in unproven(site)}.get(proof.device)
     may = "may be armed" if refused is None else "must not be armed"
-    budgets = {each.command: each.stop_budget_ns // NS_PER_MS for each in site.batteries}
-    if proof.command not in budgets:
+    budgets = stop_budgets_ms(site)
+    if proof.command in {each.limit for each in site.pvs}:
         when = "" if proof.stop_ms is None else f" {seconds_text(proof.stop_ms)}"
+        of = (
+            f"; budget to zero {seconds_text(budgets[proof.command])}"
+            if budgets.get(proof.command)
+            else ""
+        )
         return (
             f"{proof.device} {proof.outcome}{when} after the last write, seen for "
-            f"{seconds_text(proof.observed_ms)}, {proof.last_power_w:g} W: {may}."
+            f"{seconds_text(proof.observed_ms)}, {_megawatt(proof.last_power_w)}{of}: {may}."
         )
-    budget_ms = budgets[proof.command]
-    budget = f"budget {seconds_text(budget_ms)}: {may}."
+    budget = f"budget {seconds_text(budgets[proof.command])}: {may}."
     if proof.stop_ms is None:
         return (
             f"{proof.device} {proof.outcome} for {seconds_text(proof.observed_ms)} after the last "

@@ -14,6 +14,7 @@ from typing import Any
 
 from edgectl.cli.stoptest_session import (
     LOOK_S,
+    MUTE_ALL,
     MUTE_WRITES,
     Say,
     SilenceTester,
@@ -120,7 +121,7 @@ class PvTester(SilenceTester[PvPlan]):
             if self.trace.acks[-1][1] > fate:
                 break
         failures = int(self.image["links"][self.device]["write_failures"])
-        self.session.mute(self.device, MUTE_WRITES)
+        self.session.mute(self.device, MUTE_ALL if self.plan.silent else MUTE_WRITES)
         muted_ns = time.monotonic_ns()
         look_ns = round(2 * LOOK_S * NS_PER_S) + 2 * self.site.scan.period_ns
         said_s = 0

@@ -51,7 +51,8 @@ class Device:
     profile: str
     state: str
     level: Level
-    age_ms: float
+    age_ms: float  # of the value that may be the least old, or of the one furthest beyond
+    age_limit_ms: float  # how old that one may be
     round_trip_ms: float
     poll_max_ms: float  # since start, from a read's due mark to its reply
     poll_bound_ms: float  # of the schedule

@@ -15,6 +15,7 @@ from edgectl.cli.top_parts import (
     DIM,
     FAINT,
     GRID,
+    MISSING,
     NORMAL,
     OTHER,
     PV,
@@ -38,6 +39,7 @@ SCALE_CELLS = 6  # right of the chart
 NEAR_CAP = 0.98  # of the import cap: worth amber
 SOURCE_CELLS = 39  # name 9, bar 8, share 9, power 6, unit 4, arrow 3
 MIX = {"grid": "grid", "pv": "PV", "generator": "generator", "unmetered": "unmetered"}
+AGE_MS_MAX = 100_000.0  # shown to the millisecond; longer is simply long
 STILL_W = 5_000.0  # a battery below this stands still
 
 
@@ -337,6 +339,13 @@ def scan_lines(plant: Plant, inner: int) -> list[Text]:
     ]
 
 
+def age_text(age_ms: float) -> str:
+    """An age, ms; how long a device is away for good is for the alarms to say."""
+    if not math.isfinite(age_ms):
+        return MISSING
+    return f"{age_ms:.0f}" if age_ms < AGE_MS_MAX else f">{AGE_MS_MAX / 1000:.0f} s"
+
+
 def bus_panel(plant: Plant, width: int, height: int) -> Panel:
     """One line a device; those that are not well come first when not all of them fit."""
     inner, rows = width - 4, height - 3
@@ -344,21 +353,22 @@ def bus_panel(plant: Plant, width: int, height: int) -> Panel:
     if len(devices) > rows:
         devices = sorted(devices, key=lambda device: -device.level)[: max(0, rows - 1)]
     names = max([8, *(len(device.name) for device in devices)])
-    # 15 state, 8 age, 8 round trip, 11 poll, 9 timeouts, 5 late, 5 bad; the profile takes the rest
-    profile = max(0, inner - names - 1 - 15 - 8 - 8 - 11 - 9 - 5 - 5 - 2)
-    header = f"{'device':<{names}} {'state':<15}{'age ms':>8}{'trip ms':>8}{'poll ms':>11}"
+    # 15 state, 11 age, 8 round trip, 11 poll, 9 timeouts, 5 late, 5 bad; the profile takes the rest
+    profile = max(0, inner - names - 1 - 15 - 11 - 8 - 11 - 9 - 5 - 5 - 2)
+    header = f"{'device':<{names}} {'state':<15}{'age ms':>11}{'trip ms':>8}{'poll ms':>11}"
     header += f"{'timeouts':>9}{'late':>5}{'bad':>5}  {'profile':<{profile}}"
     lines = [words((header[:inner], DIM))]
     for device in devices:
         state = (f"{device.state:<15}", LEVEL_STYLE[device.level])
         counts = f"{device.timeouts:>9}{device.late_replies:>5}{device.bad_replies:>5}  "
         poll = f"{device.poll_max_ms:.0f}/{device.poll_bound_ms:.0f}".rjust(11)
+        age = f"{age_text(device.age_ms)}/{device.age_limit_ms:.0f}".rjust(11)
         late = device.poll_max_ms > device.poll_bound_ms
         lines.append(
             words(
                 f"{device.name:<{names}} ",
                 state,
-                number(device.age_ms, 0, 8),
+                (age, ATTENTION if device.age_ms > device.age_limit_ms else TEXT),
                 number(device.round_trip_ms, 2, 8),
                 (poll, ATTENTION if late else TEXT),
                 (counts, TEXT if device.timeouts + device.bad_replies else DIM),

@@ -3,8 +3,9 @@
 Nothing here keeps a number that the segment does not hold.
 """
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,6 @@ FLOW_RECORDS = 10  # powers by path are means over this many scans
 STALLED_PERIODS = 20  # no scan for this long is worth a word
 LOST_S = 2.0  # no good reply for this long: the device is called silent
 TROUBLES = ("wrong identity", "no connection", "identifying", "silent")
-NEVER_NS = np.iinfo(np.int64).max
 
 BINDING_WORDS: dict[int, str] = {
     Binding.BINDING_NONE: "as requested",
@@ -248,17 +248,17 @@ def devices_of(
 ) -> tuple[Device, ...]:
     """Devices in the directory's order, with their state in a word."""
     found = []
-    for device, link, age_ns in zip(
-        directory["devices"], snapshot["links"], snapshot["device_age_ns"], strict=True
-    ):
+    for device, link in zip(directory["devices"], snapshot["links"], strict=True):
         state, level = device_state(link, controller)
+        age_ms, age_limit_ms = oldest(device["stale_after"], snapshot)
         found.append(
             Device(
                 name=str(device["id"]),
                 profile=str(device["profile"]),
                 state=state,
                 level=level,
-                age_ms=float("nan") if age_ns in (NEVER_NS, -1) else float(age_ns) / 1e6,
+                age_ms=age_ms,
+                age_limit_ms=age_limit_ms,
                 round_trip_ms=float(link["round_trip_ns"]) / 1e6,
                 poll_max_ms=float(link["poll_max_ns"]) / 1e6,
                 poll_bound_ms=float(device["turn_bound_ns"]) / 1e6,
@@ -269,6 +269,26 @@ def devices_of(
             )
         )
     return tuple(found)
+
+
+def oldest(stale_after: Sequence[Sequence[int]], snapshot: Any) -> tuple[float, float]:
+    """Age and limit, ms, of the oldest of a device's values that may be the least old.
+
+    Of the one furthest beyond its limit instead, where one is beyond.
+
+    stale_after  of each read of the device: a point's index, and its limit, ns
+
+    The age is NaN where a value has never come.
+    """
+    now_ns, found = int(snapshot["record"]["time_ns"]), [(math.nan, math.nan)]
+    for point, limit_ns in stale_after:
+        source_ns = int(snapshot["samples"][point]["source_ns"])
+        if source_ns <= 0:
+            return math.nan, limit_ns / 1e6
+        found.append(((now_ns - source_ns) / 1e6, limit_ns / 1e6))
+    if beyond := [each for each in found if each[0] > each[1]]:
+        return max(beyond, key=lambda each: each[0] / each[1])
+    return min(found[1:] or found, key=lambda each: (each[1], -each[0]))
 
 
 def device_state(link: Any, controller: Controller) -> tuple[str, Level]:

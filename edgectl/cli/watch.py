@@ -22,7 +22,7 @@ from edgectl.commissioning.watching import Track, Watcher
 from edgectl.errors import IdentityError
 from edgectl.profiles import Profile, load_profile
 from edgectl.profiles.problems import did_you_mean
-from edgectl.site_model.load import load_site
+from edgectl.site_model.load import load_site, site_names
 from edgectl.site_model.model import Device
 
 NS_PER_S = 1e9
@@ -73,6 +73,9 @@ def watch(
             raise typer.BadParameter("--profile and --unit come from the site file here")
         found = _of_site(target, device)
         line, unit, known = _line_of(found, timeout_ms), found.unit, found.profile
+    elif target.endswith(".toml") or target in site_names():
+        ids = ", ".join(sorted(each.id for each in load_site(target).devices))
+        raise typer.BadParameter(f"{target} is a site: name a device of it. Known here: {ids}.")
     else:
         address = address_of(target, baud, parity, stop_bits)
         line, unit = Line(address, timeout_ms), 1 if unit is None else unit

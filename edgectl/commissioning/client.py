@@ -1,6 +1,8 @@
 """One connection to a device or a serial line: each read gives its words or why there are none."""
 
 import contextlib
+import errno
+import ipaddress
 import logging
 import socket
 import struct
@@ -283,12 +285,7 @@ class Line:
                 exclusive=True,
             )
         except (OSError, ValueError) as error:
-            raise DeviceError(
-                where=address.path,
-                problem=f"the serial port does not open: {error}",
-                because="Nothing was asked on this line.",
-                remedy="Is it plugged in, free, and yours to use (often the group dialout)?",
-            ) from error
+            raise _no_port(address, error) from error
         return client
 
 
@@ -301,7 +298,8 @@ def _printable(raw: bytes) -> str:
 def _unreachable(address: TcpAddress, error: OSError, timeout_ms: int) -> DeviceError:
     """What stands between us and a TCP address."""
     if isinstance(error, socket.gaierror):
-        problem, remedy = f"there is no host of the name {address.host}", "Give its IP address."
+        problem = f"there is no host of the name {address.host}"
+        remedy = "Give its IP address; of a serial port the whole path, /dev/ttyUSB0."
     elif isinstance(error, ConnectionRefusedError):
         problem = f"the host refuses connections at port {address.port}"
         remedy = "Is Modbus TCP enabled on it, and on this port? Does it allow this address?"
@@ -315,6 +313,32 @@ def _unreachable(address: TcpAddress, error: OSError, timeout_ms: int) -> Device
     )
 
 
+def _no_port(address: SerialAddress, error: OSError | ValueError) -> DeviceError:
+    """Why a serial port does not open. pyserial repeats itself; its number is what it knows."""
+    told = getattr(error, "errno", None), *getattr(error.__context__, "args", ())
+    number = next((each for each in told if isinstance(each, int)), None)
+    problem = f"the serial port does not open: {error}"
+    remedy = "Does the port take these settings? --baud, --parity and --stop-bits."
+    if number == errno.ENOENT:
+        problem = "there is no such serial port"
+        remedy = "Is the adapter plugged in? ls -l /dev/serial/by-id shows those that are."
+    elif number == errno.EACCES:
+        problem = "this serial port is not yours to use"
+        remedy = "Add yourself to its group, often dialout, and log in again."
+    elif number in (errno.EAGAIN, errno.EBUSY):
+        problem = "another program has this serial port"
+        remedy = f"Stop it first. To see which: fuser {address.path}"
+    elif number in (errno.ENOTTY, errno.EINVAL, errno.EISDIR):
+        problem = "this is no serial port"
+        remedy = "Give its path, for example /dev/ttyUSB0."
+    return DeviceError(
+        where=address.path,
+        problem=problem,
+        because="Nothing was asked on this line.",
+        remedy=remedy,
+    )
+
+
 def parse_address(text: str, baud: int, parity: str, stop_bits: int) -> Address:
     """HOST, HOST:PORT, or the path of a serial port.
 
@@ -325,8 +349,21 @@ def parse_address(text: str, baud: int, parity: str, stop_bits: int) -> Address:
     host, colon, port = text.partition(":")
     if not host or any(each.isspace() for each in text):
         raise ValueError(f"{text!r} is no HOST, HOST:PORT or path of a serial port")
+    if not_an_address(host):
+        raise ValueError(f"{host!r} is no IP address")
     if not colon:
         return TcpAddress(host)
     if not port.isdecimal() or not 0 < int(port) < 0x10000:
         raise ValueError(f"{port!r} is no TCP port")
     return TcpAddress(host, int(port))
+
+
+def not_an_address(host: str) -> bool:
+    """Whether it is made of digits and dots as an IPv4 address is, and is none."""
+    if not host.replace(".", "").isdecimal():
+        return False
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return True
+    return False

@@ -47,6 +47,16 @@ class Probed:
         return [each.profile for each in self.verdicts if each.matches]
 
     @property
+    def refuses_all(self) -> int:
+        """The exception with which every identity read was refused; 0 where there is none.
+
+        Not 2: that only says that the registers are not there.
+        """
+        answers = [each.answer for each in self.verdicts if each.probe is not None]
+        codes = {each.code if isinstance(each, Failure) else 0 for each in answers}
+        return codes.pop() if len(codes) == 1 and not codes & {0, 2} else 0
+
+    @property
     def named(self) -> str:
         """Maker and model in the device's own words; "" when it says nothing."""
         if self.chain is not None and self.chain.device:

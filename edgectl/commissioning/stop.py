@@ -111,7 +111,8 @@ def plan_stop(site: Site, device: str, power_w: float, observe_ns: int) -> StopP
     if not least_w <= abs(power_w) <= rating_w:
         raise NotMeasuredError(
             where=f"--power-w {power_w:g}",
-            problem=f"{battery.id} can be seen to stop from {least_w:g} to {rating_w:g} W",
+            problem=f"{battery.id} can be seen to stop from {least_w / 1e6:g} to "
+            f"{rating_w / 1e6:g} MW",
             because="Less drowns in the deadband and the noise of the meter, more is over the "
             "rating.",
             remedy="Choose a power the battery will really run at; negative discharges.",

@@ -58,6 +58,8 @@ def plan_pv(site: Site, device: str, power_w: float, observe_ns: int) -> PvPlan:
             "meter, more is no limit.",
             remedy="Choose about half of what the sun gives now.",
         )
+    watched = pv.proof_meter or pv.power
+    independent = watched.partition(".")[0] != device
     return PvPlan(
         asset=pv.id,
         command=pv.limit,
@@ -66,9 +68,9 @@ def plan_pv(site: Site, device: str, power_w: float, observe_ns: int) -> PvPlan:
         device=device,
         power_w=power_w,
         observe_ns=observe_ns,
-        watched=pv.power,
-        independent=pv.power.partition(".")[0] != device,
-        silent=False,
+        watched=watched,
+        independent=independent,
+        silent=independent,
         tolerance_w=max(TOLERANCE_RATIO * -power_w, NOISE_RATIO * pv.rating_w),
         revert_ns=site.command(pv.limit).revert_ns,
         refresh_ns=pv.refresh_ns,

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from edgectl.commissioning import identify
-from edgectl.commissioning.client import Address, DeviceError, Line, TcpAddress
+from edgectl.commissioning.client import Address, DeviceError, Line, TcpAddress, not_an_address
 from edgectl.commissioning.identify import Asker
 from edgectl.commissioning.probe import Probed, recognise, usual_units
 from edgectl.profiles.model import Profile
@@ -52,6 +52,7 @@ class Sweep:
     found: list[Found] = field(default_factory=list)
     hosts: int = 0
     away: int = 0
+    why_away: str = ""  # of the last host that is not there
 
     @property
     def answering(self) -> list[Found]:
@@ -87,6 +88,8 @@ def _hosts(part: str) -> Sequence[str]:
     try:
         low = ipaddress.IPv4Address(first)
     except ValueError:
+        if not_an_address(part):
+            raise ValueError(f"{part} is no IP address") from None
         return [part]  # a name, which may have a dash in it, or one address
     high = ipaddress.IPv4Address(last if "." in last else f"{first.rpartition('.')[0]}.{last}")
     if high < low:
@@ -121,7 +124,7 @@ def sweep(
     A host that refuses or does not take connections is counted, and is no error.
     """
     result = Sweep(hosts=len(hosts))
-    by_host: dict[str, list[Found]] = {}
+    by_host: dict[str, tuple[list[Found], str]] = {}
     with ThreadPoolExecutor(min(WORKERS_MAX, len(hosts))) as workers:
         tasks = {workers.submit(_host, host, plan, profiles): host for host in hosts}
         try:
@@ -132,23 +135,26 @@ def sweep(
             workers.shutdown(wait=False, cancel_futures=True)
             raise
     for host in hosts:
-        result.found += by_host[host]
-        result.away += not by_host[host]
+        found, why = by_host[host]
+        result.found += found
+        if not found:
+            result.away, result.why_away = result.away + 1, why
     return result
 
 
-def _host(host: str, plan: Plan, profiles: Sequence[Profile]) -> list[Found]:
-    """All ports of one host, one connection at a time."""
-    found = []
+def _host(host: str, plan: Plan, profiles: Sequence[Profile]) -> tuple[list[Found], str]:
+    """All ports of one host, one connection at a time; why the last that is away is."""
+    found, why = [], ""
     for port in plan.ports:
         address = TcpAddress(host, port)
         with Line(address, plan.timeout_ms, plan.connect_timeout_ms, plan.gap_ms) as line:
             try:
                 line.open()
-            except DeviceError:
+            except DeviceError as error:
+                why = error.problem
                 continue
             found += on_line(line, plan.units, profiles)
-    return found
+    return found, why
 
 
 def on_line(

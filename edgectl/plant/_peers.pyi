@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -15,7 +16,7 @@ def serve(
     listeners: Sequence[int], behaviours: Sequence[int], late_ns: int, life_fd: int
 ) -> int: ...
 def floor_run(
-    sockets: NDArray[np.int32],
+    sockets: NDArray[np.int32] | array[int],
     request: NDArray[np.uint8] | bytes,
     reply_bytes: int,
     rounds: int,
@@ -23,5 +24,8 @@ def floor_run(
     periods: int,
 ) -> tuple[int, int]: ...
 def blocking_run(
-    contexts: NDArray[np.uint64], read_registers: int, count: int, duration_ns: int
+    contexts: NDArray[np.uint64] | array[int],
+    read_registers: int,
+    count: int,
+    duration_ns: int,
 ) -> tuple[int, int]: ...

@@ -8,7 +8,7 @@ look like a measurement.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from edgectl.errors import PlantError
@@ -27,8 +27,9 @@ SQRT3 = math.sqrt(3.0)
 class Role:
     """What a device stands for.
 
-    kind      grid it aux pv storage battery feeder flexible io
-    index     of its kind; a BMS and the meter of its feeder have their battery's
+    kind      grid it aux pv yield storage battery feeder flexible io
+    index     of its kind; a BMS and the meter of its feeder have their battery's, the yield
+              meter of a PV block has its inverter's
     rating_w  the most its power point is to show
     """
 
@@ -41,7 +42,8 @@ class Role:
         """Prefix of the role's signals."""
         if self.kind == "grid":
             return "grid"
-        return f"{'storage' if self.kind in ('battery', 'feeder') else self.kind}{self.index}"
+        owner = {"battery": "storage", "feeder": "storage", "yield": "pv"}.get(self.kind, self.kind)
+        return f"{owner}{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def site_roles(site: Site) -> dict[str, Role]:
         ("it", [(each.power, each.worst_case_w) for each in buses]),
         ("aux", [(each.power, each.worst_case_w) for each in auxes(site)[0]]),
         ("pv", [(each.power, each.rating_w) for each in site.pvs]),
+        ("yield", [(each.proof_meter or "", each.rating_w) for each in site.pvs]),
         ("battery", [(each.soc, each.discharge_rating_w) for each in site.batteries]),
         ("feeder", [(each.proof_meter or "", each.charge_rating_w) for each in site.batteries]),
         ("storage", [(each.command, each.discharge_rating_w) for each in site.batteries]),
@@ -163,6 +166,7 @@ def _feed_sources(role: Role, p: PlantParameters) -> Iterator[tuple[str, Source]
     line_v = {
         "grid": p.grid_voltage_v,
         "pv": p.pv_voltage_v,
+        "yield": p.pv_voltage_v,
         "storage": p.storage_voltage_v,
         "feeder": p.storage_voltage_v,
     }.get(role.kind, p.bus_voltage_v)
@@ -230,6 +234,15 @@ def _pv_sources(role: Role, p: PlantParameters) -> Iterator[tuple[str, Source]]:
     yield "status", constant(512.0)  # SUN2000: 0x0200, on grid
 
 
+def _yield_sources(role: Role, p: PlantParameters) -> Iterator[tuple[str, Source]]:
+    """What a power meter beside an inverter shows: the plant counts generation as positive."""
+    for name, source in _feed_sources(role, p):
+        turned = source.signal == f"{role.unit}.power_w"
+        yield name, replace(source, gain=-source.gain) if turned else source
+    yield "energy_export", Source(f"{role.unit}.energy_import_j", magnitude=1e18, counter=True)
+    yield "energy_import", Source(f"{role.unit}.energy_export_j", magnitude=1e18, counter=True)
+
+
 def _other_sources(role: Role) -> Iterator[tuple[str, Source]]:
     """The compute gateway, the safety inputs."""
     yield "deferrable_power", Source("deferrable_w", magnitude=role.rating_w)
@@ -251,6 +264,8 @@ def _sources(role: Role, p: PlantParameters) -> dict[str, Source]:
         return dict(_feed_sources(role, p))
     if role.kind == "pv":
         return dict(_feed_sources(role, p)) | dict(_pv_sources(role, p))
+    if role.kind == "yield":
+        return dict(_yield_sources(role, p))
     if role.kind == "storage":
         return dict(_feed_sources(role, p)) | dict(_cell_sources(role))
     if role.kind == "battery":

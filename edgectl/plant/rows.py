@@ -72,7 +72,14 @@ NEUTRAL: dict[str, dict[str, Any]] = {
         "proof.effect_error_point": -1,
         "proof.foreign_write_point": -1,
     },
-    "PvRow": {"refresh_ns": NEVER_NS, "output": -1, "readback_point": -1},
+    "PvRow": {
+        "refresh_ns": NEVER_NS,
+        "output": -1,
+        "readback_point": -1,
+        "proof.effect_ns": 2_000_000_000,
+        "proof.meter_point": -1,
+        "proof.effect_error_point": -1,
+    },
     "FlexibleRow": {"refresh_ns": NEVER_NS, "device": -1, "output": -1, "tier_ratio": 1.0},
     "DispatchRow": {
         "import_cap_w": math.inf,

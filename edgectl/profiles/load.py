@@ -58,11 +58,19 @@ def load_profile(name: str, beside: Path | None = None) -> Profile:
 
 
 def _missing(name: str) -> Problem:
+    if name.endswith(".toml"):
+        return Problem(
+            name,
+            "there is no such file",
+            "A name that ends in .toml is a path; a site's starts beside the site file.",
+            "Correct the path. What ships with edgectl has no .toml: edgectl profile list",
+            RANK_REFERENCE,
+        )
     return Problem(
         f"profile {name}",
         "there is no such profile",
         "Without a register map nothing of the device can be read or written.",
-        did_you_mean(name, profile_names()),
+        f"{did_you_mean(name, profile_names())} All of them: edgectl profile list",
         RANK_REFERENCE,
     )
 

@@ -126,6 +126,7 @@ def schema_problems(
             value = each.get("input")
             shown = number_text(key, value) if _is_number(value) else repr(value)
             message = each["msg"][:1].lower() + each["msg"][1:].removeprefix("Value error, ")
+            message = message.partition(" after validation")[0]
             example = _example(info)
             remedy = f"For example {key} = {example}." if example else "Correct the value."
             report.add(path, f"{key} is {shown}; {message}", _because(info), remedy, RANK_VALUE)

@@ -136,6 +136,8 @@ def _line(entry: LineEntry) -> Line:
 def _pv(entry: PvEntry) -> Pv:
     fields = entry.model_dump()
     fields["refresh_ns"] = fields.pop("refresh_ms") * NS_PER_MS
+    budget_ms = fields.pop("stop_budget_ms")
+    fields["stop_budget_ns"] = None if budget_ms is None else budget_ms * NS_PER_MS
     return Pv(**fields)
 
 

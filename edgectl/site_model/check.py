@@ -1,5 +1,6 @@
 """What a site file must not contain, beyond its form: names, units, relations, bounds."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from edgectl.profiles.problems import RANK_REFERENCE, RANK_SAFETY, RANK_VALUE, did_you_mean
@@ -11,7 +12,7 @@ from edgectl.site_model.check_buses import check_buses
 from edgectl.site_model.check_carbon import check_carbon_feed
 from edgectl.site_model.check_stock import check_stocks
 from edgectl.site_model.context import Context
-from edgectl.site_model.schema import BatteryEntry
+from edgectl.site_model.schema import BatteryEntry, PvEntry
 from edgectl.site_model.tags import SITE, internal_points
 
 NS_PER_MS = 1_000_000
@@ -146,7 +147,11 @@ def _check_loads_and_pv(context: Context) -> None:
     for at, pv in enumerate(file.pv):
         context.need_point(context.path("pv", at, "power"), pv.power, "W")
         if pv.limit is None:
+            _check_unlimited(context, at, pv)
             continue
+        if pv.proof_meter is not None:
+            path = context.path("pv", at, "proof_meter")
+            _check_proof_meter(context, path, pv.proof_meter, (pv.limit, pv.power), "PV block")
         context.need_command(context.path("pv", at, "limit"), pv.limit, "W")
         _check_refresh(context, context.path("pv", at, "refresh_ms"), pv.limit, pv.refresh_ms)
 
@@ -159,7 +164,8 @@ def _check_battery(context: Context, at: int, battery: BatteryEntry) -> None:
     if battery.readback is not None:
         context.need_point((*path, "readback"), battery.readback, "W")
     if battery.proof_meter is not None:
-        _check_proof_meter(context, at, battery)
+        own = battery.command, battery.power
+        _check_proof_meter(context, (*path, "proof_meter"), battery.proof_meter, own, "battery")
     _less(
         context,
         path,
@@ -204,18 +210,31 @@ def _check_battery(context: Context, at: int, battery: BatteryEntry) -> None:
         )
 
 
-def _check_proof_meter(context: Context, at: int, battery: BatteryEntry) -> None:
+def _check_unlimited(context: Context, at: int, pv: PvEntry) -> None:
+    """Nothing is proven of a block that nobody limits."""
+    for name in ("proof_meter", "stop_budget_ms"):
+        if getattr(pv, name) is not None:
+            context.add(
+                context.path("pv", at, name),
+                f"{name} is given, and {pv.id} has no limit",
+                "What is never written has no effect to see, and nothing to fall back from.",
+                f"Name the command that limits it, or leave {name} out.",
+                RANK_REFERENCE,
+            )
+
+
+def _check_proof_meter(
+    context: Context, path: Path, tag: str, others: Sequence[str], what: str
+) -> None:
     """Another device than the one that is commanded, or it proves nothing."""
-    tag = battery.proof_meter or ""
-    path = context.path("battery", at, "proof_meter")
     context.need_point(path, tag, "W")
     owner = tag.partition(".")[0]
-    if owner in {each.partition(".")[0] for each in (battery.command, battery.power)}:
+    if owner in {each.partition(".")[0] for each in others}:
         context.add(
             path,
-            f"proof_meter is of {owner}, which is commanded or measures the battery itself",
+            f"proof_meter is of {owner}, which is commanded or measures the {what} itself",
             "A converter that does not do what it says would prove itself right.",
-            "Name the meter of the battery's feeder, or leave proof_meter out.",
+            f"Name the meter of the {what}'s feeder, or leave proof_meter out.",
             RANK_SAFETY,
         )
 
@@ -348,6 +367,7 @@ def _check_bounds(context: Context) -> None:
         [each.id for each in file.device],
         [each.id for each in file.battery],
         [(each.id, "") for each in file.monitor],
+        [each.id for each in file.pv if each.proof_meter is not None],
     )
     causes = sum(len(each.causes or [0]) for each in file.interlock)
     effects = sum(len(each.effects or [0]) for each in file.interlock)

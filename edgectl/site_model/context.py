@@ -30,7 +30,8 @@ class Context:
 
     def __post_init__(self) -> None:
         batteries = [each.id for each in self.file.battery]
-        self.points = point_units(self.profiles, batteries)
+        metered = [each.id for each in self.file.pv if each.proof_meter is not None]
+        self.points = point_units(self.profiles, batteries, metered)
         self.commands = command_units(self.profiles)
 
     def path(self, section: str, at: int, *rest: str | int) -> Path:

@@ -116,7 +116,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Pv:
-    """One PV block; limit is the tag of a command, None if it cannot be limited."""
+    """One PV block; limit is the tag of a command, None if it cannot be limited.
+
+    stop_budget_ns  None: it need not go to zero by itself
+    """
 
     id: str
     power: str
@@ -124,6 +127,8 @@ class Pv:
     limit: str | None
     deadband_w: float
     refresh_ns: int
+    proof_meter: str | None = None
+    stop_budget_ns: int | None = None
     accuracy_class: str | None = None
     ct_class: str | None = None
 

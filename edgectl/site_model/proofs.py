@@ -18,7 +18,7 @@ from edgectl.errors import Problem, SiteFileError
 from edgectl.profiles import toml_text as toml
 from edgectl.profiles.problems import RANK_VALUE, Report, schema_problems
 from edgectl.profiles.schema import Milliseconds, Section, Text
-from edgectl.site_model.model import Battery, Site
+from edgectl.site_model.model import Battery, Pv, Site
 from edgectl.site_model.schema_types import Id, PositiveWatts, Tag
 
 Outcome = Literal["to zero", "limit lifted", "kept its setpoint", "went elsewhere"]
@@ -217,10 +217,12 @@ def unproven(site: Site) -> tuple[Unproven, ...]:
         reason = _reason(site, battery, proofs.get(battery.command))
         if reason:
             found.append(Unproven(battery.id, _device(battery.command), reason))
-    for asset, command in limited(site):
-        reason = _pv_reason(site, _device(command), proofs.get(command))
+    for pv in site.pvs:
+        if pv.limit is None:
+            continue
+        reason = _pv_reason(site, pv, _device(pv.limit), proofs.get(pv.limit))
         if reason:
-            found.append(Unproven(asset, _device(command), reason))
+            found.append(Unproven(pv.id, _device(pv.limit), reason))
     return tuple(found)
 
 
@@ -260,8 +262,20 @@ def _reason(site: Site, battery: Battery, proof: StopProof | None) -> str:
     return ""
 
 
-def _pv_reason(site: Site, device: str, proof: StopProof | None) -> str:
-    """Why an inverter is not proven; "" when it is known what it does when nobody speaks to it."""
+def stop_budgets_ms(site: Site) -> dict[str, int]:
+    """How long what a command drives may take to stop by itself, of the commands that say so."""
+    budgets_ns = {each.command: each.stop_budget_ns for each in site.batteries}
+    for pv in site.pvs:
+        if pv.limit is not None and pv.stop_budget_ns is not None:
+            budgets_ns[pv.limit] = pv.stop_budget_ns
+    return {command: budget_ns // NS_PER_MS for command, budget_ns in budgets_ns.items()}
+
+
+def _pv_reason(site: Site, pv: Pv, device: str, proof: StopProof | None) -> str:
+    """Why an inverter is not proven; "" when it is known what it does when nobody speaks to it.
+
+    Where its block has a budget it must have gone to zero within that.
+    """
     if proof is None:
         return f"what {device} does when it is no longer limited was never proven"
     if void := _void(site, device, proof):
@@ -271,6 +285,13 @@ def _pv_reason(site: Site, device: str, proof: StopProof | None) -> str:
             f"{device} neither kept nor lifted its limit in {seconds_text(proof.observed_ms)} of "
             f"silence on {proof.date}: it went elsewhere, {proof.last_power_w:g} W"
         )
+    if pv.stop_budget_ns is None:
+        return ""
+    budget = f"the budget to zero is {seconds_text(pv.stop_budget_ns // NS_PER_MS)}"
+    if proof.stop_ms is None or proof.outcome != "to zero":
+        return f"{device} did not go to zero on {proof.date}: {proof.outcome}; {budget}"
+    if proof.stop_ms * NS_PER_MS > pv.stop_budget_ns:
+        return f"{device} took {seconds_text(proof.stop_ms)} to zero on {proof.date}; {budget}"
     return ""
 
 
@@ -302,7 +323,7 @@ def stop_text(site: Site, command: str) -> str:
     seen = f"seen by {proof.observed_through}" if proof.independent else "by its own word"
     if proof.stop_ms is None:
         return f"{proof.outcome} for {seconds_text(proof.observed_ms)} on {proof.date}, {seen}"
-    budget = {each.command: each.stop_budget_ns // NS_PER_MS for each in site.batteries}
+    budget = stop_budgets_ms(site)
     of = f" of {seconds_text(budget[command])}" if command in budget else ""
     what = "stop proven" if proof.outcome == "to zero" else proof.outcome
     return f"{what} {seconds_text(proof.stop_ms)}{of} on {proof.date}, {seen}"

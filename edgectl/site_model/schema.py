@@ -237,6 +237,18 @@ class PvEntry(Section):
     refresh_ms: Milliseconds = Field(
         default=10_000, description="The limit is written again at least this often."
     )
+    proof_meter: Tag | None = Field(
+        default=None,
+        description="Another meter on the block's feeder: what the inverter says of itself "
+        "proves nothing.",
+        examples=["MTR-S1.active_power"],
+    )
+    stop_budget_ms: Milliseconds | None = Field(
+        default=None,
+        description="The block must be at zero so long after the controller falls silent; left "
+        "out, it is enough to know what it does.",
+        examples=[60_000],
+    )
     accuracy_class: AccuracyClass = None
     ct_class: TransformerClass = None
 

@@ -111,6 +111,7 @@ def compile_tables(site: Site) -> KernelTables:
             (each.id for each in site.devices),
             (each.id for each in site.batteries),
             ((each.id, each.unit) for each in site.monitors),
+            (each.id for each in site.pvs if each.proof_meter is not None),
         )
     ]
     names = bus.point_names + names
@@ -208,6 +209,8 @@ def _decided_on(site: Site) -> Iterable[str]:
         yield battery.soc
         yield battery.readback or ""
         yield battery.proof_meter or ""
+    for pv in site.pvs:
+        yield pv.proof_meter or ""
     if site.flexible is not None:
         yield from (site.flexible.available, site.flexible.deferred)
     yield site.local_reset or ""

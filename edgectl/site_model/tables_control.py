@@ -173,6 +173,13 @@ def _pvs(
                 "readback_point": points[f"{_owner(pv.limit)}.{readback}"]
                 if pv.limit and readback
                 else NONE,
+                "proof": {
+                    "effect_ns": site.command(pv.limit).effect_ns if pv.limit else 0,
+                    "meter_point": points[pv.proof_meter] if pv.proof_meter else NONE,
+                    "effect_error_point": points[f"{pv.id}.effect_error"]
+                    if pv.proof_meter
+                    else NONE,
+                },
             }
         )
     return rows

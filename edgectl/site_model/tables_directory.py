@@ -9,6 +9,7 @@ import msgpack
 from edgectl.site_model.bounds import SLICES_OF_CAPACITY
 from edgectl.site_model.model import (
     Battery,
+    Device,
     Feeder,
     Generator,
     Grid,
@@ -56,7 +57,7 @@ def directory_of(
         **_site(site),
         "points": points,
         "outputs": list(output_index),
-        "devices": _devices(site),
+        "devices": _devices(site, point_index),
         "links": [
             {"address": link, "devices": [each.id for each in devices]}
             for link, devices in site.links.items()
@@ -93,18 +94,7 @@ def directory_of(
 def _sources(site: Site) -> dict[str, Any]:
     """What generates at the site."""
     return {
-        "pvs": [
-            {
-                "id": each.id,
-                "power": each.power,
-                "rating_w": each.rating_w,
-                "limit": each.limit,
-                "deadband_w": each.deadband_w,
-                "refresh_ns": each.refresh_ns,
-                "readback": _readback(site, each.limit),
-            }
-            for each in site.pvs
-        ],
+        "pvs": [_pv(site, each) for each in site.pvs],
         "generators": [
             {
                 "id": each.id,
@@ -153,6 +143,20 @@ def _anchors(battery: Battery) -> str:
     return " and ".join(at) or "none"
 
 
+def _pv(site: Site, pv: Pv) -> dict[str, Any]:
+    """A PV block in plain types."""
+    return {
+        "id": pv.id,
+        "power": pv.power,
+        "rating_w": pv.rating_w,
+        "limit": pv.limit,
+        "deadband_w": pv.deadband_w,
+        "refresh_ns": pv.refresh_ns,
+        "readback": _readback(site, pv.limit),
+        "proof_meter": pv.proof_meter,
+    }
+
+
 def _site(site: Site) -> dict[str, Any]:
     """What the site says of itself as a whole."""
     return {
@@ -186,7 +190,7 @@ def _site(site: Site) -> dict[str, Any]:
     }
 
 
-def _devices(site: Site) -> list[dict[str, Any]]:
+def _devices(site: Site, point_index: Mapping[str, int]) -> list[dict[str, Any]]:
     bounds_ns = {
         device: turn_ns
         for row in schedule(site)
@@ -203,9 +207,21 @@ def _devices(site: Site) -> list[dict[str, Any]]:
             "counted": each.counted,
             "booked": each.id in booked,
             "turn_bound_ns": bounds_ns[each.id],
+            "stale_after": _stale_after(each, point_index),
         }
         for each in site.devices
     ]
+
+
+def _stale_after(device: Device, point_index: Mapping[str, int]) -> list[list[int]]:
+    """Of each read, the point that may be the least old: its index, and how old, ns.
+
+    One is enough: all values of a read are of one age.
+    """
+    tightest = (
+        min(block.points, key=lambda point: point.stale_after_ns) for block in device.profile.blocks
+    )
+    return [[point_index[f"{device.id}.{point.name}"], point.stale_after_ns] for point in tightest]
 
 
 def interlock_spec(row: Interlock) -> dict[str, Any]:

@@ -31,6 +31,7 @@ BATTERY_POINTS: tuple[tuple[str, str], ...] = (
     ("effect_error", "W"),
     ("foreign_write", "count"),
 )
+PV_POINT = ("effect_error", "W")  # of the blocks that have a meter of their own
 DEVICE_AGE = ("age", "s")
 MONITOR_VALUE = "value"
 SITE = "SITE"
@@ -40,10 +41,12 @@ def internal_points(
     device_ids: Iterable[str],
     battery_ids: Iterable[str],
     monitors: Iterable[tuple[str, str]] = (),
+    metered_pv_ids: Iterable[str] = (),
 ) -> list[tuple[str, str, str | None]]:
     """(tag, unit, owner's id or None) of the points that the kernel fills, in table order.
 
-    monitors  (id, unit) of each
+    monitors        (id, unit) of each
+    metered_pv_ids  of the PV blocks with a proof_meter
     """
     points: list[tuple[str, str, str | None]] = [
         (f"{SITE}.{name}", unit, None) for name, unit in SITE_POINTS
@@ -53,21 +56,26 @@ def internal_points(
         (f"{each}.{name}", unit, None) for each in battery_ids for name, unit in BATTERY_POINTS
     ]
     points += [(f"{each}.{MONITOR_VALUE}", unit, None) for each, unit in monitors]
+    points += [(f"{each}.{PV_POINT[0]}", PV_POINT[1], None) for each in metered_pv_ids]
     return points
 
 
-def point_units(profiles: Mapping[str, Profile], battery_ids: Iterable[str]) -> dict[str, str]:
-    """SI unit of every point's tag.
+def point_units(
+    profiles: Mapping[str, Profile], battery_ids: Iterable[str], metered_pv_ids: Iterable[str]
+) -> dict[str, str]:
+    """SI unit of every point's tag but the monitors'.
 
-    profiles     by device id, in any order
-    battery_ids  ids of the storage assets
+    profiles        by device id, in any order
+    battery_ids     ids of the storage assets
+    metered_pv_ids  of the PV blocks with a proof_meter
     """
     units = {
         f"{device_id}.{point.name}": point.unit
         for device_id, profile in profiles.items()
         for point in profile.points
     }
-    return units | {tag: unit for tag, unit, _ in internal_points(profiles, battery_ids)}
+    internal = internal_points(profiles, battery_ids, metered_pv_ids=metered_pv_ids)
+    return units | {tag: unit for tag, unit, _ in internal}
 
 
 def command_units(profiles: Mapping[str, Profile]) -> dict[str, str]:

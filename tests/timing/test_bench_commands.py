@@ -39,6 +39,7 @@ def test_bench_scan_prints_the_figures_of_the_acceptance_page(extra: list[str]) 
     assert figures["journal_gap_records"] == 0
     assert figures["cpu_ratio_floor"] > 0.5
     assert 0.0 < figures["cpu_ratio_pymodbus"] < 1.0
+    assert 0.0 < figures["cpu_ratio_pymodbus_warm_heap"] < 1.0
     assert (figures["timeouts"] > 0) == (extra == ["--faults"]) or extra == ["--stress"]
 
 
@@ -75,6 +76,8 @@ def test_bench_fieldbus_holds_us_against_every_client_there_is(extra: list[str])
         assert (ratio is None) == (client in missing)
     assert figures["ratios"]["floor"] > 0.5
     assert figures["ratios"]["pymodbus"] < 0.7
+    assert 0.0 < figures["ratio_pymodbus_warm_heap"] < 0.7
+    assert figures["cpu_us_pymodbus_warm_heap"] > figures["cpu_us_per_transaction"]["edgectl"]
 
 
 @pytest.mark.slow

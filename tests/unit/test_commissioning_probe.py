@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import serial
 from device_rig import HOST, holding_of, serial_line, serve
 from free_ports import free_ports
 
@@ -284,11 +285,38 @@ def test_a_unit_on_a_serial_line_is_known_and_read(shipped: list[Profile]) -> No
     assert all(each.words for each in found.readings)
 
 
-def test_a_serial_port_that_is_not_there_is_said_so(
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("/dev/ttyNothing", "there is no such serial port"),
+        ("/dev/null", "this is no serial port"),
+        ("/", "this is no serial port"),
+    ],
+)
+def test_a_serial_port_that_is_none_is_said_so(
+    port: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(monkeypatch, "probe", port, "--unit", "1") == 1
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Errno" not in told
+
+
+def test_a_serial_port_that_another_program_has_is_said_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert status_of(monkeypatch, "probe", "/dev/ttyNothing", "--unit", "1") == 1
-    assert "the serial port does not open" in capsys.readouterr().err
+    with serial_line({}) as path, serial.Serial(path, exclusive=True):
+        assert status_of(monkeypatch, "probe", path, "--unit", "1") == 1
+    assert "another program has this serial port" in capsys.readouterr().err
+
+
+def test_a_unit_that_refuses_every_read_alike_may_not_be_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serve({3: holding_of(load_profile(METER))}) as port:
+        assert status_of(monkeypatch, "probe", f"{HOST}:{port}", "--unit", "4") == 3
+    told = " ".join(capsys.readouterr().out.split())
+    assert "every read is refused with exception 4, device failure; perhaps nobody has" in told
 
 
 # ---- the verb

@@ -71,7 +71,7 @@ def test_a_range_is_the_hosts_it_names(text: str, count: int, first: str, last: 
 @pytest.mark.parametrize(
     "text",
     ["10.0.0.0/19", "10.0.0.0-10.0.16.0", "10.0.0.0/20,10.1.0.0/24", "10.0.0.9-3", "", ",",
-     "10.0.0.1-300", "10.0.0.0/33", "10.0.0.1-x"],
+     "10.0.0.1-300", "10.0.0.0/33", "10.0.0.1-x", "10.0.0.400", "10.0.0"],
 )  # fmt: skip
 def test_a_range_too_large_or_without_sense_contacts_nobody(
     text: str, monkeypatch: pytest.MonkeyPatch
@@ -145,7 +145,8 @@ def test_nobody_at_home_is_exit_status_1(
     closed_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status_of(monkeypatch, HOST, "--port", str(closed_port)) == 1
-    assert "1 of 1 tried are not there" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"1 of 1 tried are not there: the host refuses connections at port {closed_port}" in told
 
 
 def test_a_host_that_takes_connections_and_is_silent_is_listed_as_such(

@@ -183,6 +183,9 @@ def test_a_device_on_a_line_of_a_site_is_watched_on_that_line() -> None:
         (("demo", "GRID-01", "--unit", "2"), "come from the site file"),
         (("demo", "GRID-01", "--points", "activ_power"), "Did you mean active_power"),
         (("host", "--profile", "meter/nothing"), "no such profile"),
+        (("host", "--profile", "nothing.toml"), "nothing.toml: there is no such file"),
+        (("demo",), "demo is a site: name a device of it. Known here: AUX-01"),
+        (("10.0.0.400",), "is no IP address"),
     ],
 )
 def test_what_is_not_there_is_refused_before_anyone_is_contacted(

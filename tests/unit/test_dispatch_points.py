@@ -8,7 +8,7 @@ from dispatch_site import RATING_W, Site
 
 from edgectl._kernel.quality import Quality
 
-REQUEST, SETPOINT, REJECTED, LAPSED = 40, 41, 42, 43
+REQUEST, SETPOINT, REJECTED, LAPSED, EFFECT_ERROR = 40, 41, 42, 43, 44
 POINTS = {
     "request_point": REQUEST, "setpoint_point": SETPOINT, "rejected_point": REJECTED,
     "lapsed_point": LAPSED,
@@ -49,6 +49,26 @@ def test_pv_is_held_back_by_what_is_exported_beyond_the_limit(export_max_w: floa
     site.pv_w = -200e3
     site.scan(grid_w=-150e3)
     assert site.pv_setpoints_w == [pytest.approx(50e3 + export_max_w)]
+
+
+def test_pv_that_generates_beyond_its_limit_is_seen_by_the_meter_beside_it() -> None:
+    meter = 5  # after grid, available, deferred, and a battery's two
+    proof = {"proof.meter_point": meter, "proof.effect_error_point": EFFECT_ERROR}
+    site = Site(pvs=1, pv=proof | {"proof.effect_ns": 500_000_000}, pv_w=-150e3)
+    for _ in range(10):
+        site.scan()
+        assert site.bench.point(EFFECT_ERROR) == (0.0, GOOD), "nothing was written yet"
+    site.bench.limited(0, 100e3)
+    for _ in range(4):
+        site.scan()
+        assert site.bench.point(EFFECT_ERROR) == (0.0, GOOD), "its time is not over"
+    for _ in range(4):
+        site.scan()
+    assert site.bench.point(EFFECT_ERROR) == (50e3, GOOD)
+    site.scan(pv_w=None)
+    assert site.bench.point(EFFECT_ERROR)[1] == Quality.QUALITY_BAD, "a lost meter proves nothing"
+    site.scan(pv_w=-90e3)
+    assert site.bench.point(EFFECT_ERROR) == (0.0, GOOD)
 
 
 @pytest.mark.parametrize(("tier", "share"), [(1, 0.1), (4, 0.8), (5, 0.8), (255, 0.8)])

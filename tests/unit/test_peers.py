@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from pymodbus.client import ModbusTcpClient
 
-from edgectl.cli.bench_peers import Pattern, floor_cost, pymodbus_cost
-from edgectl.cli.bench_tables import blocks_of, bus_tables, kernel_tables
+from edgectl.cli.bench_tables import bus_tables, kernel_tables
 from edgectl.plant._peers import Behaviour, floor_run
 from edgectl.plant.responder import Fault, ResponderProcess
 
@@ -97,16 +96,6 @@ def test_the_responder_ends_with_whoever_started_it() -> None:
 def test_a_fault_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Exception, match="is not DEVICE=BEHAVIOUR"):
         Fault.parse(text)
-
-
-@pytest.mark.parametrize(("registers", "rounds"), [(10, 1), (250, 3)])
-def test_floor_and_pymodbus_ask_as_often_as_the_kernel_would(registers: int, rounds: int) -> None:
-    assert len(blocks_of(registers)) == rounds
-    with ResponderProcess(3) as responder:
-        pattern = Pattern(responder.ports, registers, PERIOD_NS, 0.2)
-        floor, peer = floor_cost(pattern, 0, -1), pymodbus_cost(pattern)
-    assert floor.transactions == peer.transactions == 3 * rounds * pattern.periods
-    assert 0 < floor.us_per_transaction < peer.us_per_transaction
 
 
 def test_the_floor_says_so_when_a_device_does_not_answer(responder: ResponderProcess) -> None:

@@ -41,6 +41,15 @@ def test_nothing_is_expected_before_anything_was_written_and_gaps_forget() -> No
     assert bench.step(500.0, 0.0, 3600 * S) == 500.0  # an hour without a scan: all is old
 
 
+def test_of_a_pv_block_only_more_than_its_limits_of_the_effect_time_is_an_error() -> None:
+    bench = EffectBench(2 * S)
+    steps = [(900.0, 850.0)] * 5 + [(300.0, 850.0)] * 40 + [(300.0, 0.0)] * 3
+    found = [bench.limit_step(*step, at * SCAN + 1) for at, step in enumerate(steps)]
+    first = next(at for at, error in enumerate(found) if error > 0) - 5
+    assert 20 <= first <= 22, "until then it may still be on its way down"
+    assert found[-4:] == [550.0, 0.0, 0.0, 0.0], "less than the limit is the sun's"
+
+
 @pytest.mark.parametrize(
     ("decode", "words", "version"),
     [

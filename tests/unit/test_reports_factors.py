@@ -55,7 +55,7 @@ def test_what_is_recorded_comes_before_what_is_declared(where: Path) -> None:
     said: dict[str, Any] = {"factors": {"source": "declared source"}}
     asked = asked_of(where)
     document = make_document(
-        Asked(asked.books, asked.verdict, 0, "1", declared=Declared.model_validate(said))
+        Asked(asked.booked, asked.verdict, 0, "1", declared=Declared.model_validate(said))
     )
     (choice,) = [each["choice"] for each in document["methods"] if each["of"] == "Grid factor"]
     assert "recorded: Grid Office, version v3, location average, direct; 2 factors" in choice
@@ -70,7 +70,7 @@ def test_page_and_evidence_have_the_same_rows(where: Path) -> None:
     assert f"{400_000:064x}" in page
     assert "an edgectl that recorded no factors" in page
     with Ledger("rig", where, read_only=True) as ledger:
-        files = make_pack(Pack(document, ledger, asked.books, None, Declared(), 1, None))
+        files = make_pack(Pack(document, ledger, asked.booked, None, Declared(), 1, None))
     rows = list(csv.DictReader(io.StringIO(files["factors.csv"].decode())))
     assert [each["mg_per_kwh"] for each in rows] == ["400000", "420000", ""]
     assert [each["seconds"] for each in rows] == ["99", "30", "1"]

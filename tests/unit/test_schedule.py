@@ -403,3 +403,17 @@ def test_readers_find_each_devices_bound_in_the_directory() -> None:
     devices = compile_tables(load_site("demo")).directory["devices"]
     found = {each["id"]: each["turn_bound_ns"] for each in devices}
     assert (found["PCS-01"], found["GRID-01"]) == (220 * MS, 120 * MS)
+
+
+def test_readers_find_how_old_each_read_of_a_device_may_be() -> None:
+    site = load_site("demo")
+    tables = compile_tables(site)
+    for device, found in zip(site.devices, tables.directory["devices"], strict=True):
+        assert len(found["stale_after"]) == len(device.profile.blocks)
+        for block, (point, limit_ns) in zip(
+            device.profile.blocks, found["stale_after"], strict=True
+        ):
+            row = tables.points[point]
+            assert row["limits"]["stale_after_ns"] == limit_ns
+            assert limit_ns == min(each.stale_after_ns for each in block.points)
+            assert site.devices[row["device"]] is device

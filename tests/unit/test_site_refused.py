@@ -17,6 +17,22 @@ stop_bits = 1
 
 """
 AGAIN = LINE.replace("RS485-1", "RS485-2").replace('"/dev/ttyS1"', "'/dev/ttyS1'")
+PV = """[[device]]
+id = "PV-01"
+profile = "inverter/huawei-sun2000"
+host = "127.0.0.1"
+port = 15029
+unit = 1
+reply_ms = 20
+
+[[pv]]
+id = "SOLAR-1"
+power = "PV-01.active_power"
+rating_w = 1_000_000
+limit = "PV-01.active_power_limit"
+OWN
+
+[[battery]]"""
 GOOD = """\
 schema = "edgectl.site/1"
 
@@ -280,6 +296,17 @@ CASES = {
                               "is read every 900 ms and is stale or frozen after 500 ms"),
     "proof by the converter": ('soc = "', 'proof_meter = "PCS-01.active_power"\nsoc = "',
                                "proof_meter", "proof_meter is of PCS-01, which is commanded"),
+    "PV proof by the inverter": ("[[battery]]", PV.replace(
+                                     "OWN", 'proof_meter = "PV-01.active_power"'),
+                                 "proof_meter",
+                                 "proof_meter is of PV-01, which is commanded or measures the PV"),
+    "PV proof without a limit": ("[[battery]]", PV.replace("limit =", "#").replace(
+                                     "OWN", 'proof_meter = "MTR-01.active_power"'),
+                                 "proof_meter", "proof_meter is given, and SOLAR-1 has no limit"),
+    "PV budget without a limit": ("[[battery]]", PV.replace("limit =", "#").replace(
+                                      "OWN", "stop_budget_ms = 1000"),
+                                  "stop_budget_ms",
+                                  "stop_budget_ms is given, and SOLAR-1 has no limit"),
     "short journal": ("[grid]", "[journal]\nminutes = 5\n\n[grid]", "minutes = 5",
                       "minutes is 5; input should be greater than or equal to 10"),
     "carbon inverted": ("low_g_per_kwh = 300.0", "low_g_per_kwh = 450.0", "low_g_per_kwh",

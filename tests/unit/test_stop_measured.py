@@ -96,7 +96,7 @@ def test_the_stop_that_ends_a_test_is_one_the_silence_does_not_explain() -> None
 
 @pytest.mark.parametrize("power_w", [0.0, 100e3, 11e6, float("nan")])
 def test_a_power_that_cannot_be_seen_or_made_is_refused(power_w: float) -> None:
-    with pytest.raises(NotMeasuredError, match="can be seen to stop from 200000 to 1e"):
+    with pytest.raises(NotMeasuredError, match=r"can be seen to stop from 0\.2 to 10 MW"):
         plan_stop(SITE, "PCS-01", power_w, NS_PER_S)
 
 
@@ -112,6 +112,15 @@ def test_the_plan_allows_for_a_meters_noise() -> None:
 
 
 # ---- an inverter
+
+
+def test_a_blocks_own_meter_allows_a_full_silence() -> None:
+    assert (PV_PLAN.watched, PV_PLAN.independent, PV_PLAN.mode) == (
+        "PV-01.active_power", False, "no_writes",
+    )  # fmt: skip
+    metered = replace(SITE.pvs[0], proof_meter="MTR-06.active_power")
+    plan = plan_pv(replace(SITE, pvs=(metered, SITE.pvs[1])), "PV-01", -4e6, NS_PER_S)
+    assert (plan.watched, plan.independent, plan.mode) == ("MTR-06.active_power", True, "silent")
 
 
 PV_PLAN = plan_pv(SITE, "PV-01", -4e6, 60 * NS_PER_S)

@@ -165,6 +165,31 @@ def test_an_inverter_that_is_limited_needs_a_proof_of_what_it_does_alone(tmp_pat
     assert "void" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        ({"outcome": "to zero", "stop_ms": 4000}, ""),
+        ({"outcome": "to zero", "stop_ms": 6000}, "took 6 s to zero on 2026-11-23; the budget"),
+        ({"outcome": "limit lifted", "stop_ms": 4000}, "did not go to zero on 2026-11-23: limit"),
+        ({}, "did not go to zero on 2026-11-23: kept its setpoint; the budget to zero is 5 s"),
+    ],
+)
+def test_an_inverter_with_a_budget_must_have_gone_to_zero_within_it(
+    tmp_path: Path, seen: dict[str, Any], reason: str
+) -> None:
+    path = tmp_path / "p.toml"
+    proofs = proof(), proof(1), pv_proof(0, **seen), pv_proof(1)
+    site = site_with(path, *proofs, inverters=False)
+    assert unproven(site) == (), "without a budget each of these is known, and that is enough"
+    strict = replace(site.pvs[0], stop_budget_ns=5_000_000_000)
+    found = unproven(replace(site, pvs=(strict, site.pvs[1])))
+    assert [each.asset for each in found] == (["SOLAR-1"] if reason else [])
+    assert all(reason in each.reason for each in found)
+    assert (compile_tables(replace(site, pvs=(strict, site.pvs[1]))).scan["may_arm"][0]) == (
+        not reason
+    )
+
+
 @pytest.mark.parametrize("name", ["demo", "texas-100mw"])
 def test_the_shipped_records_hold_for_the_shipped_profiles(name: str) -> None:
     found = [str(each) for each in unproven(load_site(name))]

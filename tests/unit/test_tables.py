@@ -170,6 +170,19 @@ def test_a_lost_meter_counts_at_its_worst_credible_power(site: Site, tables: Ker
     assert [(row["point"], row["substitute_w"]) for row in tables.meters] == wanted
 
 
+def test_a_pv_block_with_a_meter_of_its_own_has_its_effect_proved(site: Site) -> None:
+    metered = replace(site.pvs[0], proof_meter="MTR-06.active_power")
+    tables = compile_tables(replace(site, pvs=(metered, site.pvs[1])))
+    first, second = tables.pvs["proof"]
+    assert first["meter_point"] == tables.point_index["MTR-06.active_power"]
+    assert first["effect_error_point"] == tables.point_index["SOLAR-1.effect_error"]
+    assert site.pvs[0].limit is not None
+    assert first["effect_ns"] == site.command(site.pvs[0].limit).effect_ns
+    assert (second["meter_point"], second["effect_error_point"]) == (-1, -1)
+    assert "SOLAR-2.effect_error" not in tables.point_index
+    assert tables.directory["pvs"][0]["proof_meter"] == "MTR-06.active_power"
+
+
 def test_interlock_rows_keep_order_causes_and_effects(site: Site, tables: KernelTables) -> None:
     assert len(tables.interlocks) == len(site.interlocks)
     for row, place in zip(site.interlocks, tables.interlocks, strict=True):

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from edgectl.cli import top
 from edgectl.cli.top_model import Controller, Curves, Level
-from edgectl.cli.top_panels import bucket_of
+from edgectl.cli.top_panels import age_text, bucket_of
 from edgectl.cli.top_parts import ATTENTION, Area, area_chart, bar, duration, number
-from edgectl.cli.top_state import History, mode_of
+from edgectl.cli.top_state import History, mode_of, oldest
 from edgectl.cli.top_view import view
 from edgectl.errors import SegmentError
 from edgectl.image import create_segment
@@ -47,6 +47,34 @@ def test_a_terminal_that_is_too_small_gets_the_figures_and_is_told(size: tuple[i
     assert "75.63 MW of 78.00 MW" in "\n".join(text) or size[0] < 25
     assert text[-1].startswith("The full view ne")
     assert max(len(line) for line in text) <= size[0]
+
+
+def test_the_age_stands_against_its_limit_and_is_amber_beyond() -> None:
+    quiet, troubled = (drawn(132, 44, troubled=bad) for bad in (False, True))
+    assert any("MTR-07" in line and " 41/500 " in line for line in quiet)
+    assert any("MTR-07" in line and " 7041/500 " in line for line in troubled)
+
+
+def test_the_age_is_of_the_fast_reads_unless_a_slow_one_is_beyond_its_limit() -> None:
+    record = np.zeros((), [("time_ns", "<i8")])
+    samples = np.zeros(3, [("source_ns", "<i8")])
+    snapshot = {"record": record, "samples": samples}
+    reads = [(0, 500_000_000), (1, 3_000_000_000), (2, 500_000_000)]
+    record["time_ns"] = 10_000_000_000
+    samples["source_ns"] = 9_900_000_000, 7_100_000_000, 9_800_000_000
+    assert oldest(reads, snapshot) == (200.0, 500.0)
+    samples["source_ns"][1] -= 200_000_000
+    assert oldest(reads, snapshot) == (3100.0, 3000.0)
+    samples["source_ns"][2] = 8_000_000_000
+    assert oldest(reads, snapshot) == (2000.0, 500.0), "4 times its limit, and not 1.03"
+    samples["source_ns"][2] = 0
+    assert math.isnan(oldest(reads, snapshot)[0]), "it has never come"
+    assert math.isnan(oldest([], snapshot)[0]), "a device that is only written has no age"
+
+
+def test_an_age_takes_no_more_room_the_longer_a_device_is_away() -> None:
+    shown = [age_text(each) for each in (41.2, 99_999.0, 1e5, 1e9, math.nan)]
+    assert shown == ["41", "99999", ">100 s", ">100 s", "–"]
 
 
 def test_the_worst_poll_stands_against_its_bound_and_is_amber_beyond() -> None:

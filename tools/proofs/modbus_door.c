@@ -12,3 +12,6 @@ int door_check(const uint8_t *frame, int32_t length, const Request *request, uin
 int32_t door_encode(uint8_t *frame, const Request *request, const uint16_t *words) {
     return F(modbus_encode)(frame, request, words);
 }
+uint16_t door_crc_step(uint16_t crc, uint8_t byte) {
+    return F(crc_step)(crc, byte);
+}
