@@ -361,7 +361,6 @@ cdef void stock_settle(
     if anchor != ANCHOR_NONE:
         if stock.visited != anchor and not stock.fresh:
             soc_ppm = soc_ppm if soc_ppm < PPM else PPM
-            soc_ppm = soc_ppm if soc_ppm > 0 else 0
             stock_true_up(stock, row, anchor, share(row.capacity_mj, soc_ppm, PPM))
         stock.visited = anchor
     elif stock.visited == ANCHOR_FULL and soc_ppm < row.full_soc_ppm - REARM_PPM:

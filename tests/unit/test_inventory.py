@@ -114,6 +114,23 @@ def test_standing_power_under_a_millijoule_a_scan_is_carried() -> None:
     assert bench.held()[:2] == (998, 100), "2.5 mJ in 100 ms"
 
 
+def test_carbon_that_came_with_no_whole_millijoule_stays_when_the_rest_stands() -> None:
+    bench = stock(standby_milliwatt=60, **FIFO)
+    charge(bench, 100, 10)
+    charge(bench, 0, 7)
+    bench.settle(0, False, S)
+    assert bench.slices() == [(40, 17, [40, 0, 0, 0])]
+    assert bench.held() == (40, 17, [40, 0, 0, 0])
+
+
+def test_a_slice_that_vanishes_leaves_its_carbon_to_the_next() -> None:
+    bench = stock(standby_milliwatt=101, **FIFO)
+    charge(bench, 1, 10)
+    charge(bench, 200, 7, PV)
+    bench.settle(0, False, S)
+    assert bench.slices() == [(100, 17, [0, 100, 0, 0])]
+
+
 def test_standing_takes_no_more_than_is_held() -> None:
     bench = stock(standby_milliwatt=10**9)
     charge(bench, 1_000, 100)
@@ -175,7 +192,14 @@ def test_what_was_charged_before_the_declaration_leaves_by_the_accounts() -> Non
     assert bench.account() == (0, 30, -700, 0, 0)
 
 
-@pytest.mark.parametrize("soc_ppm", [1_000_001, 2_000_000])
+def test_a_charge_under_zero_is_zero() -> None:
+    bench = stock(**ANCHORED)
+    charge(bench, 50_000, 500)
+    bench.settle(-10_000, True, 0)
+    assert bench.held() == (0, 0, [0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("soc_ppm", [1_500_000, 2_000_000])
 def test_a_charge_over_one_is_one(soc_ppm: int) -> None:
     bench = stock(**ANCHORED)
     bench.settle(soc_ppm, True, 0)
