@@ -412,17 +412,14 @@ cdef class InventoryBench:
 
     def held(self):
         """(mJ, ug, mJ by origin)."""
-        return one_slice(&self.stock.held)
+        return tuple(dict(self.stock.held).values())
 
     def slices(self):
         """The same of each slice, the oldest first; none with the weighted average."""
-        return [one_slice(slice_at(&self.stock, at)) for at in range(self.stock.count)]
+        return [tuple(dict(slice_at(&self.stock, at)[0]).values())
+                for at in range(self.stock.count)]
 
     def account(self):
         """This scan's (lost mJ, lost ug, true-up mJ, shortfall mJ, true-ups)."""
         return (self.stock.lost_mj, self.stock.lost_ug, self.stock.true_up_mj,
                 self.stock.shortfall_mj, self.stock.true_ups)
-
-
-cdef one_slice(const StockSlice* slice):
-    return (slice.energy_mj, slice.carbon_ug, [slice.origins_mj[at] for at in range(ORIGINS)])
