@@ -89,6 +89,7 @@ def test_the_ring_is_bounded_and_the_two_oldest_become_one() -> None:
     for _ in range(SLICES_MAX + 3):
         bench.draw(1, 0)
     assert bench.held() == (0, 0, [0, 0, 0, 0])
+    assert bench.slices() == [], "a slice that is used up leaves the ring"
 
 
 @pytest.mark.parametrize("rules", [{}, FIFO])
@@ -182,6 +183,12 @@ def test_what_is_declared_at_an_anchor_is_not_corrected_there() -> None:
     bench.settle(100_000, True, 0)
     assert bench.held() == (10_000, 1_000, from_origin(OTHER, 10_000))
     assert bench.account() == (0, 0, 0, 0, 0)
+
+
+def test_carbon_of_what_is_declared_is_rounded_down() -> None:
+    bench = stock()
+    bench.start(0.001, 3_599_999)
+    assert bench.held()[:2] == (1, 0)
 
 
 def test_what_was_charged_before_the_declaration_leaves_by_the_accounts() -> None:
