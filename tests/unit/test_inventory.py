@@ -124,6 +124,13 @@ def test_carbon_that_came_with_no_whole_millijoule_stays_when_the_rest_stands() 
     assert bench.held() == (40, 17, [40, 0, 0, 0])
 
 
+def test_nothing_delivered_draws_no_carbon() -> None:
+    bench = stock()
+    charge(bench, 0, 7)
+    assert bench.draw(0, 480_000) == (0, [0, 0, 0, 0])
+    assert bench.held()[:2] == (0, 7)
+
+
 def test_a_slice_that_vanishes_leaves_its_carbon_to_the_next() -> None:
     bench = stock(standby_milliwatt=101, **FIFO)
     charge(bench, 1, 10)
@@ -161,7 +168,7 @@ def test_empty_moves_what_carbon_is_left_to_the_loss_account() -> None:
 def test_an_anchor_counts_once_until_the_charge_has_left_it() -> None:
     bench = stock(**ANCHORED)
     counts = []
-    for soc_ppm in (900_000, 950_000, 890_000, 900_000, 879_999, 900_000, 100_000, 120_000, 100_000,
+    for soc_ppm in (900_000, 950_000, 880_000, 900_000, 879_999, 900_000, 100_000, 120_000, 100_000,
                     120_001, 99_999):  # fmt: skip
         bench.begin()
         bench.settle(soc_ppm, True, 0)
