@@ -361,7 +361,6 @@ cdef void stock_settle(
     if anchor != ANCHOR_NONE:
         if stock.visited != anchor and not stock.fresh:
             soc_ppm = soc_ppm if soc_ppm < PPM else PPM
-            soc_ppm = soc_ppm if soc_ppm > 0 else 0
             stock_true_up(stock, row, anchor, share(row.capacity_mj, soc_ppm, PPM))
         stock.visited = anchor
     elif stock.visited == ANCHOR_FULL and soc_ppm < row.full_soc_ppm - REARM_PPM:
@@ -413,17 +412,14 @@ cdef class InventoryBench:
 
     def held(self):
         """(mJ, ug, mJ by origin)."""
-        return one_slice(&self.stock.held)
+        return tuple(dict(self.stock.held).values())
 
     def slices(self):
         """The same of each slice, the oldest first; none with the weighted average."""
-        return [one_slice(slice_at(&self.stock, at)) for at in range(self.stock.count)]
+        return [tuple(dict(slice_at(&self.stock, at)[0]).values())
+                for at in range(self.stock.count)]
 
     def account(self):
         """This scan's (lost mJ, lost ug, true-up mJ, shortfall mJ, true-ups)."""
         return (self.stock.lost_mj, self.stock.lost_ug, self.stock.true_up_mj,
                 self.stock.shortfall_mj, self.stock.true_ups)
-
-
-cdef one_slice(const StockSlice* slice):
-    return (slice.energy_mj, slice.carbon_ug, [slice.origins_mj[at] for at in range(ORIGINS)])

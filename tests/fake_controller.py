@@ -125,6 +125,11 @@ class FakeController:
         storages = record["storages"]
         storages["soc_ratio"], storages["power_w"], storages["stock_mj"] = 0.5, -1e6, 9e9
         storages["stock_ug"] = 4_000_000
+        storages["stock_origins_mj"] = [4_000_000_000, 5_000_000_000, 0, 0]
+        given_mj = record["flows"]["energy_mj"][:, -len(STORAGES) :].sum(axis=2)
+        storages["delivered_mj"][:, :, 1] = given_mj // 3
+        storages["delivered_mj"][:, :, 0] = given_mj - given_mj // 3
+        storages["lost_mj"], storages["lost_ug"] = 3, 2
         record["interlocks"] = self.interlocks
         record["interlock_flags"] = self.interlock_flags
         points = record["points"]

@@ -13,6 +13,7 @@ import numpy as np
 ORIGINS = ("grid", "pv", "generator", "other")  # Origin of inventory.pxd, in its order
 OTHER = 3
 ACCOUNTS = ("lost_mj", "lost_ug", "true_up_mj", "shortfall_mj", "true_ups")
+FIRST_STORAGE = 3  # sources before them: grid, PV, unmetered; generators come after
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,20 +56,20 @@ def through(
 ) -> list[list[tuple[int, list[int]]]]:
     """For each part: the batteries that fed it, as (source, mJ by origin).
 
-    energy_mj    of one second, by source and sink; the batteries are the last sources
+    energy_mj    of one second, by source and sink; the batteries are those from FIRST_STORAGE
     sink_parts   for each sink: its part
     storages     StorageRecords of the second: scan by battery
     """
     found: list[list[tuple[int, list[int]]]] = [[] for _ in range(parts)]
-    first = energy_mj.shape[0] - storages.shape[1]
+    batteries_mj = energy_mj[FIRST_STORAGE : FIRST_STORAGE + storages.shape[1]]
     delivered_mj = storages["delivered_mj"].sum(axis=0)
-    for at in np.flatnonzero(energy_mj[first:].sum(axis=1)).tolist():
+    for at in np.flatnonzero(batteries_mj.sum(axis=1)).tolist():
         given = np.bincount(sink_parts, minlength=parts) * 0
-        np.add.at(given, sink_parts, energy_mj[first + at])
+        np.add.at(given, sink_parts, batteries_mj[at])
         shares = shared_out(given.tolist(), delivered_mj[at].tolist())
         for part, amount in enumerate(given.tolist()):
             if amount:
-                found[part].append((first + at, shares[part]))
+                found[part].append((FIRST_STORAGE + at, shares[part]))
     return found
 
 

@@ -89,6 +89,7 @@ def test_the_ring_is_bounded_and_the_two_oldest_become_one() -> None:
     for _ in range(SLICES_MAX + 3):
         bench.draw(1, 0)
     assert bench.held() == (0, 0, [0, 0, 0, 0])
+    assert bench.slices() == [], "a slice that is used up leaves the ring"
 
 
 @pytest.mark.parametrize("rules", [{}, FIFO])
@@ -112,6 +113,30 @@ def test_standing_power_under_a_millijoule_a_scan_is_carried() -> None:
     for _ in range(100):
         bench.settle(0, False, S // 1_000)
     assert bench.held()[:2] == (998, 100), "2.5 mJ in 100 ms"
+
+
+def test_carbon_that_came_with_no_whole_millijoule_stays_when_the_rest_stands() -> None:
+    bench = stock(standby_milliwatt=60, **FIFO)
+    charge(bench, 100, 10)
+    charge(bench, 0, 7)
+    bench.settle(0, False, S)
+    assert bench.slices() == [(40, 17, [40, 0, 0, 0])]
+    assert bench.held() == (40, 17, [40, 0, 0, 0])
+
+
+def test_nothing_delivered_draws_no_carbon() -> None:
+    bench = stock()
+    charge(bench, 0, 7)
+    assert bench.draw(0, 480_000) == (0, [0, 0, 0, 0])
+    assert bench.held()[:2] == (0, 7)
+
+
+def test_a_slice_that_vanishes_leaves_its_carbon_to_the_next() -> None:
+    bench = stock(standby_milliwatt=101, **FIFO)
+    charge(bench, 1, 10)
+    charge(bench, 200, 7, PV)
+    bench.settle(0, False, S)
+    assert bench.slices() == [(100, 17, [0, 100, 0, 0])]
 
 
 def test_standing_takes_no_more_than_is_held() -> None:
@@ -143,7 +168,7 @@ def test_empty_moves_what_carbon_is_left_to_the_loss_account() -> None:
 def test_an_anchor_counts_once_until_the_charge_has_left_it() -> None:
     bench = stock(**ANCHORED)
     counts = []
-    for soc_ppm in (900_000, 950_000, 890_000, 900_000, 879_999, 900_000, 100_000, 120_000, 100_000,
+    for soc_ppm in (900_000, 950_000, 880_000, 900_000, 879_999, 900_000, 100_000, 120_000, 100_000,
                     120_001, 99_999):  # fmt: skip
         bench.begin()
         bench.settle(soc_ppm, True, 0)
@@ -167,6 +192,12 @@ def test_what_is_declared_at_an_anchor_is_not_corrected_there() -> None:
     assert bench.account() == (0, 0, 0, 0, 0)
 
 
+def test_carbon_of_what_is_declared_is_rounded_down() -> None:
+    bench = stock()
+    bench.start(0.001, 3_599_999)
+    assert bench.held()[:2] == (1, 0)
+
+
 def test_what_was_charged_before_the_declaration_leaves_by_the_accounts() -> None:
     bench = stock()
     charge(bench, 700, 30)
@@ -175,7 +206,14 @@ def test_what_was_charged_before_the_declaration_leaves_by_the_accounts() -> Non
     assert bench.account() == (0, 30, -700, 0, 0)
 
 
-@pytest.mark.parametrize("soc_ppm", [1_000_001, 2_000_000])
+def test_a_charge_under_zero_is_zero() -> None:
+    bench = stock(**ANCHORED)
+    charge(bench, 50_000, 500)
+    bench.settle(-10_000, True, 0)
+    assert bench.held() == (0, 0, [0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("soc_ppm", [1_500_000, 2_000_000])
 def test_a_charge_over_one_is_one(soc_ppm: int) -> None:
     bench = stock(**ANCHORED)
     bench.settle(soc_ppm, True, 0)

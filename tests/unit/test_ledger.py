@@ -123,6 +123,9 @@ def test_a_second_says_what_its_scans_said(rig: Rig) -> None:
     assert content["tripped"] == [2]
     assert content["stocks"] == [[9_000_000_000, 4_000_000]] * 2
     assert content["soc_ratio"] == [0.5, 0.5]
+    assert content["stock_origins_mj"] == [[4_000_000_000, 5_000_000_000, 0, 0]] * 2
+    assert content["storage_accounts"] == [[30, 20, 0, 0, 0]] * 2
+    assert content["storage_rules"] == [0, 0, 0, 0]
     cells = [flow_cells(seq, 5, 7) for seq in range(6, 16)]
     energy, carbon = (sum(cell[part][0].sum() for cell in cells) for part in (0, 1))
     assert content["weighted_mg_per_kwh"] == int(carbon) * 3_600_000 // int(energy)

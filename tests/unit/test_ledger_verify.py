@@ -23,7 +23,7 @@ from edgectl.errors import EdgectlError, KeyFileError, LedgerError, ReceiptError
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.heads import HeadError, parse_document
 from edgectl.ledger.keys import generate, key_id, load_private, load_public, next_path
-from edgectl.ledger.payload import unpacked
+from edgectl.ledger.payload import integers, unpacked
 from edgectl.ledger.receipt import make_receipt
 from edgectl.ledger.seal import seal_path, wal_path
 from edgectl.ledger.signing import KeyRing
@@ -257,6 +257,10 @@ def test_a_receipt_proves_the_tenants_sums_and_shows_nothing_of_others(
     cells = [cell for row in rows for cell in unpacked(row.parts[1])["cells"]]
     assert summary["energy_mj"] == sum(cell[2] for cell in cells)
     assert summary["carbon_ug"] == sum(cell[3] for cell in cells)
+    by_source, by_origin = summary["energy_mj_by_source"], summary["energy_mj_by_origin"]
+    assert by_origin["pv through battery"] > 0
+    assert sum(by_origin.values()) == summary["energy_mj"], "batteries split, nothing lost"
+    assert by_origin["grid"] == by_source["grid"]
     text = gzip.decompress(path.read_bytes())
     import base64
 
@@ -265,6 +269,38 @@ def test_a_receipt_proves_the_tenants_sums_and_shows_nothing_of_others(
             assert base64.b64encode(other) not in text
     assert base64.b64encode(salt_key)[:40] not in text
     assert b"bolt" not in text
+
+
+def test_origins_of_battery_energy_add_up_over_the_parts(closed: FeedRig) -> None:
+    with Ledger(SITE, closed.where, read_only=True) as ledger:
+        rows = list(ledger.rows(Kind.SECOND))
+    for row in rows:
+        site, *tenants = map(unpacked, row.parts)
+        assert [len(each["through_mj"]) for each in tenants] == [2] * len(tenants)
+        for at, delivered_mj in enumerate(site["delivered_mj"]):
+            given = [each["through_mj"][each["through"].index(3 + at)] for each in tenants]
+            left = [whole - sum(own) for whole, *own in zip(delivered_mj, *given, strict=True)]
+            assert min(left) >= 0
+            assert sum(left) == sum(cell[2] for cell in site["cells"] if cell[0] == 3 + at)
+            for each, origins_mj in zip(tenants, given, strict=True):
+                fed_mj = sum(cell[2] for cell in each["cells"] if cell[0] == 3 + at)
+                assert sum(origins_mj) == fed_mj
+                exact = fed_mj * delivered_mj[1] / sum(delivered_mj)
+                assert abs(origins_mj[1] - exact) <= 4, "in the mixture of what was given"
+
+
+def test_a_tenants_battery_energy_must_be_the_sum_of_its_origins() -> None:
+    check = stranger.ReceiptCheck({"part": 1, "from_utc_s": 0, "to_utc_s": 9})
+    own = {"cells": bytes([3, 0, 0, 0]), "energy_mj": integers([10, 5]), "through": bytes([3]),
+           "through_mj": integers([1, 2, 3, 4])}  # fmt: skip
+    check.origins(7, {"utc_s": 5}, own, ["grid", "pv", "unmetered", "BESS-01"])
+    assert dict(check.origin_mj) == {
+        "grid": 5, "grid through battery": 1, "pv through battery": 2,
+        "generator through battery": 3, "battery, origin not known": 4,
+    }  # fmt: skip
+    with pytest.raises(stranger.BadError, match="not the sum of its origins"):
+        check.origins(7, {"utc_s": 5}, own | {"through_mj": integers([1, 2, 3, 5])},
+                      ["grid", "pv", "unmetered", "BESS-01"])  # fmt: skip
 
 
 def altered(content: bytes, change: Any) -> bytes:

@@ -324,6 +324,23 @@ CASES = {
                                      "back after 5000 ms"),
     "metered twice": ('power = "MTR-01.active_power"', 'power = "GRID-01.active_power"', None,
                       "GRID-01.active_power already meters [grid]"),
+    "full anchor over full": (
+        "discharge_efficiency = 0.95", "discharge_efficiency = 0.95\nfull_soc_ratio = 0.95",
+        "full_soc_ratio", "full_soc_ratio is 0.95; full_ratio is 0.9"),
+    "anchors on each other": (
+        "discharge_efficiency = 0.95",
+        "discharge_efficiency = 0.95\nfull_soc_ratio = 0.9\nempty_soc_ratio = 0.87",
+        "empty_soc_ratio", "empty_soc_ratio is 0.87 and full_soc_ratio 0.9"),
+    "loses what it is charged with": (
+        "discharge_efficiency = 0.95", "discharge_efficiency = 0.95\nstandby_w = 9e9",
+        "standby_w", "standby_w is 9 000 000 000 W; the smaller rating is"),
+    "a loss account for no loss": (
+        "discharge_efficiency = 0.95",
+        'discharge_efficiency = 0.95\nstandby_carbon = "loss account"',
+        "standby_carbon", "neither standby_w nor full_soc_ratio is given"),
+    "no such method": (
+        "discharge_efficiency = 0.95", 'discharge_efficiency = 0.95\ncarbon_method = "lifo"',
+        "carbon_method", "carbon_method is 'lifo'"),
     "limit with another effect": ('action = "limit_charge"', 'action = "inhibit_charge"',
                                   '[[interlock]]\nid = "IL-LIMIT"',
                                   "1 limit of 1 causes with 0 clamp"),

@@ -152,32 +152,38 @@ void slice_taken(void) {
     REACHED(taken.energy_mj > 2 && slice.energy_mj > 2 && taken.carbon_ug > 1, "a part of it");
 }
 
-/* PROVED of stock_put, stock_take, slice_at; unwind 5, stock_take.0 4: from a ring of up to three
- * slices across the end of its memory, first in, first out takes whole slices in their order and then part of
- * one: nothing is lost between the slices, what left, and the sum that the stock shows. */
+/* PROVED of stock_take, slice_at; unwind 5, stock_take.0 4: from a ring of three slices across the
+ * end of its memory, first in, first out takes whole slices in their order and then part of one:
+ * nothing is lost between the slices, what left, and the sum that the stock shows. */
 void ring_taken(void) {
     static StockSlice slices[256];
+    static const int places[3] = {254, 255, 0};
     Stock stock = {0};
-    StockSlice taken, added = {0};
+    StockSlice taken;
+    int64_t left_mj = 0, left_ug = 0;
     stock.slices = slices;
     stock.first = 254;
-    int64_t before_mj = 0, before_ug = 0, left_mj = 0, left_ug = 0;
+    stock.count = 3;
     for (int at = 0; at < 3; at++) {
-        added.energy_mj = added.origins_mj[0] = nondet_uint8() & 3;
-        added.carbon_ug = nondet_uint8() & 3;
-        before_mj += added.energy_mj;
-        before_ug += added.carbon_ug;
-        F(stock_put)(&stock, &added, 0);
+        StockSlice* slice = &slices[places[at]];
+        slice->energy_mj = slice->origins_mj[0] = nondet_uint8() & 3;
+        slice->carbon_ug = nondet_uint8() & 3;
+        stock.held.energy_mj += slice->energy_mj;
+        stock.held.origins_mj[0] += slice->energy_mj;
+        stock.held.carbon_ug += slice->carbon_ug;
     }
-    CLAIM(stock.count >= 1 && stock.count <= 3, "a slice for each charge");
-    F(stock_take)(&stock, nondet_uint8() & 15, &taken);
-    for (int at = 0; at < stock.count; at++) {
-        left_mj += slices[(stock.first + at) % 256].energy_mj;
-        left_ug += slices[(stock.first + at) % 256].carbon_ug;
+    Stock before = stock;
+    int64_t asked = 1 + (nondet_uint8() & 15), held = before.held.energy_mj;
+    F(stock_take)(&stock, asked, &taken);
+    for (int at = 0; at < 3; at++) {
+        left_mj += slices[places[at]].energy_mj;
+        left_ug += slices[places[at]].carbon_ug;
     }
     CLAIM(stock.count >= 0 && stock.first >= 0 && stock.first < 256, "in the ring");
+    CLAIM(taken.energy_mj == (asked < held ? asked : held), "as asked, and no more than is held");
     CLAIM(left_mj == stock.held.energy_mj && left_ug == stock.held.carbon_ug, "the sum is shown");
-    CLAIM(left_mj + taken.energy_mj == before_mj && left_ug + taken.carbon_ug == before_ug, "all");
+    CLAIM(left_mj + taken.energy_mj == held, "every mJ");
+    CLAIM(left_ug + taken.carbon_ug == before.held.carbon_ug, "every ug");
     CLAIM(left_mj >= 0 && left_ug >= 0 && taken.carbon_ug >= 0, "never below zero");
     REACHED(stock.count == 1 && left_mj == 1 && taken.energy_mj > 4, "two slices and a part");
 }
