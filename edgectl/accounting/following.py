@@ -311,7 +311,7 @@ class MarginBook:
     def _closed(self, window: _Open, mark: Mark, register_mj: int, energy_mj: int) -> Closed:
         first_s = window.start.utc_s + 1
         seconds = mark.utc_s - window.start.utc_s
-        squares = sum(each.counter.step_mj**2 for each in self.readers)
+        squares = sum(each.quantum_mj**2 for each in self.readers)
         step_mj = Fraction(isqrt(int(squares)) + READING_S * energy_mj // seconds)
         measured_mj = window.booked_mj - window.gap_mj
         held = reconcile([(mark.utc_s, window.booked_mj)], energy_mj, step_mj, self.margin.u_ratio)

@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 
 from edgectl._kernel.quality import Quality
 from edgectl.accounting.bounds import point_u_ratio
-from edgectl.accounting.counters import MJ_PER_J, WIDTH_BITS, steps_of
+from edgectl.accounting.counters import register_counter, steps_of
 from edgectl.accounting.following import Closed, Followed, Margin, MarginBook, Second, Shown
 from edgectl.accounting.registers import Counter, Event
 from edgectl.errors import DataError, SegmentError
@@ -37,7 +36,6 @@ RING_SCANS = 400  # how old a reading of a counter may be, in scans
 WAITING_MAX = 5_000  # corrections that the ledger cannot take yet
 BATCHES_PER_PUMP = 5
 STATE_VERSION = 1
-DENOMINATOR_MAX = 1_000_000  # of a step in J: profiles scale by decimal fractions
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -111,16 +109,20 @@ class _Run:
     def _counter(self, tag: str, power_max_w: int) -> Counter | str | None:
         """The counter; why there is none, or None where its scale factor is not read yet."""
         point = self._points[self.decoder.index[tag]]
-        bits = WIDTH_BITS.get(str(point["type"]))
-        if bits is None or point["offset"]:
-            return f"a counter of type {point['type']} has no fixed step"
         exponent = 0
         if point["factor"]:
             if point["factor"] not in self.decoder.exponents:
                 return None
             exponent = self.decoder.exponents[point["factor"]]
-        step_j = Fraction(abs(point["scale"])).limit_denominator(DENOMINATOR_MAX)
-        return Counter(tag, step_j * Fraction(10) ** exponent * MJ_PER_J, 2**bits, power_max_w)
+        if point["offset"]:
+            return f"a counter with an offset of {point['offset']:g} J does not begin at 0"
+        try:
+            return register_counter(
+                tag, str(point["type"]), point["scale"], power_max_w,
+                exponent=exponent, modulus=int(point.get("modulus") or 0),
+            )  # fmt: skip
+        except DataError as error:
+            return error.problem
 
     def forget(self) -> None:
         """Seconds are missing, or UTC was set."""
