@@ -137,6 +137,19 @@ class CounterReader:
         self.read(time_ns, first_steps)
         return replace(end, event=Event.SWAPPED)
 
+    def change(self, time_ns: int, last_steps: int, first_steps: int, steps: int) -> Advance:
+        """The meter was changed at some time since the reading before, and now shows `steps`.
+
+        What both counted is known only where both readings of the statement can be believed.
+        """
+        since_ns = self._time_ns
+        end = self.swap(time_ns, last_steps, self.counter, first_steps)
+        self._time_ns = since_ns  # when in between it was is not known
+        begun = self.read(time_ns, steps)
+        known = end.known and begun.known
+        energy_mj = end.energy_mj + begun.energy_mj
+        return Advance(Event.SWAPPED, energy_mj if known else 0, known=known)
+
     @property
     def steps(self) -> int | None:
         """What it showed last; None before the first reading."""
