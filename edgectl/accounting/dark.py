@@ -37,6 +37,7 @@ class Before:
 
     last_s    its last second; first_s the first of this one
     stands    of its counters, the newest of each margin, by name and side
+    recovered   margins whose dark time is in the ledger already
     """
 
     boot_id: int
@@ -57,6 +58,8 @@ def before_of(rows: Sequence[Row], boot_id: int) -> Before | None:
         if kind == "SECOND" and ours and first_s is None:
             first_s = row.utc_s
         elif kind == "SECOND" and not ours:
+            if last is not None and last.boot_id != row.boot_id:
+                stands = {}  # those of a run still before it: what it booked is not added up
             last = row
         elif kind == "METER" and not ours:
             for said in row.content().get("stands") or ():
