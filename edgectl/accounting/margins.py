@@ -10,6 +10,7 @@ from typing import Any
 
 from edgectl.accounting.registers import Counter
 
+
 @dataclass(frozen=True, slots=True)
 class Margin:
     """A row or column of the ledger's table that is metered.

@@ -344,9 +344,7 @@ class MeterBook:
             return Reading(advance, None, seconds)
         if not self._advanced_mj or not seconds:
             return Reading(advance)
-        window = reconcile(
-            seconds, self._advanced_mj, self.reader.quantum_mj, self.u_power_ratio
-        )
+        window = reconcile(seconds, self._advanced_mj, self.reader.quantum_mj, self.u_power_ratio)
         self._open, self._advanced_mj = [], 0
         return Reading(advance, window)
 

@@ -107,7 +107,7 @@ def sign_swap(said: Statement, signer: Signer) -> SignedSwap:
 def parse_swap(content: bytes) -> SignedSwap:
     """A statement's file. Raises DataError where it is none; it may still be signed by nobody."""
     try:
-        said = json.loads(content) if len(content) <= DOCUMENT_BYTES_MAX else None
+        said = json.loads(content if len(content) <= DOCUMENT_BYTES_MAX else b"")
         fields = {name: said[name] for name in ("statement", "signature", "key")}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _refused("it has no statement, signature and key: nobody signed it") from error

@@ -152,6 +152,11 @@ class LedgerFeed:
             return False
         return True
 
+    @property
+    def key(self) -> Path:
+        """The private key's file."""
+        return key_path(self._policy, self.site, self.directory)
+
     def newest(self) -> list[Row]:
         """The newest records in order, as far back as one is looked for; [] while some wait."""
         if not self.settled or self._ledger is None:

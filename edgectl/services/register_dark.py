@@ -12,7 +12,7 @@ from edgectl.accounting.dark import (
     recovered_of,
 )
 from edgectl.accounting.following import Closed, MarginBook
-from edgectl.accounting.margins import Change
+from edgectl.accounting.margins import Change, Stand
 from edgectl.accounting.registers import Event
 
 NS_PER_S = 1_000_000_000
@@ -23,6 +23,7 @@ class Lit:
     """What is known now of one margin's dark time: a correction, or why there is none."""
 
     at: int
+    old: Stand
     closed: Closed | None
     event: Event = Event.ADVANCED
 
@@ -51,7 +52,7 @@ def lit_of(
         counters = [each.counter for each in book.readers]
         register_mj, event = advance_of(old, new, counters, changes)
         if event is not Event.ADVANCED:
-            found.append(Lit(at, None, event))
+            found.append(Lit(at, old, None, event))
             continue
         booked = booked_of(rows, before, old, new, boot_id)
         last_seq = max(
@@ -61,7 +62,7 @@ def lit_of(
         quanta = [each.counter.step_mj * each.counter.quantum(steps)
                   for each, steps in zip(book.readers, new.steps, strict=True)]  # fmt: skip
         found.append(
-            Lit(at, recovered_of(book.margin, before, old, new, register_mj, booked, last_seq,
+            Lit(at, old, recovered_of(book.margin, before, old, new, register_mj, booked, last_seq,
                                  quanta))
         )  # fmt: skip
     return before, found

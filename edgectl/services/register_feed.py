@@ -20,7 +20,9 @@ from edgectl.events import emit
 from edgectl.image import SegmentReader
 from edgectl.image.reader import JOURNAL_BATCH
 from edgectl.ledger.payload import SECOND_NS, Appended, Correct, Dark
+from edgectl.ledger.swap import swaps_path
 from edgectl.services.ledger_feed import LedgerFeed
+from edgectl.services.meter_swaps import SwapDesk
 from edgectl.services.register_dark import lit_of
 from edgectl.services.register_run import STATE_VERSION, Run
 
@@ -42,6 +44,7 @@ class RegisterFeed:
         self.disagreeing: dict[str, set[str]] = {}  # margins by device, in their newest window
         self._log = log
         self._ledger = ledger
+        self._desk = SwapDesk(swaps_path(site, directory), log)
         self._run: Run | None = None
         self._waiting: list[Appended] = []
         self._failed = False
@@ -81,6 +84,7 @@ class RegisterFeed:
             whole = batch.next_seq >= self._ledger.booked_seq
             for at, followed in run.seconds(batch, whole=whole):
                 self._say(run, at, followed)
+        self._take_swaps(run)
         self._light(run)
         self._stand(run)
         if self._write() and run.next_seq != self._saved_seq:
@@ -113,6 +117,25 @@ class RegisterFeed:
             if self._write():
                 self._save(self._run)
 
+    def _take_swaps(self, run: Run) -> None:
+        """Statements that meters were changed; each is answered once it is in the ledger."""
+        if self._waiting or not self._ledger.settled:
+            return
+        for path in self._desk.waiting():
+            taken = self._desk.take(path, run, self._ledger.key, self._ledger.newest())
+            if taken is None:
+                continue
+            self._waiting.append(taken.said)
+            self._say(run, taken.at, Followed((), (taken.closed,) if taken.closed else ()))
+            if not self._write():
+                return  # it is judged again once the ledger can be written
+            content = taken.said.content
+            emit(self._log, "meter.changed", meter=content["meter"], by=content["by"],
+                 last_old_kwh=content["last_old_kwh"], first_new_kwh=content["first_new_kwh"],
+                 outcome=taken.outcome)  # fmt: skip
+            self._save(run)
+            self._desk.answer(path, outcome=taken.outcome)
+
     def _light(self, run: Run) -> None:
         """What went through while no controller ran."""
         unlit = run.unlit()
@@ -126,6 +149,8 @@ class RegisterFeed:
         if before is not None and any(each.closed for each in found):
             self._waiting.append(Dark((before.last_s + 1) * SECOND_NS, before.first_s * SECOND_NS))
         for each in found:
+            if each.closed is None:
+                run.unexplained[each.at] = each.old
             broken = tuple((tag, each.event) for tag in run.margins[each.at].counters)
             self._say(run, each.at, Followed((), (each.closed,)) if each.closed
                       else Followed(broken))  # fmt: skip

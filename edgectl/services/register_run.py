@@ -11,7 +11,7 @@ from edgectl._kernel.quality import Quality
 from edgectl.accounting.bounds import point_u_ratio
 from edgectl.accounting.counters import register_counter, steps_of
 from edgectl.accounting.following import Followed, MarginBook, Second, Shown
-from edgectl.accounting.margins import Change, Margin
+from edgectl.accounting.margins import Change, Margin, Stand
 from edgectl.accounting.registers import Counter
 from edgectl.errors import DataError, SegmentError
 from edgectl.image import JournalBatch, SegmentReader
@@ -69,6 +69,7 @@ class Run:
         self.unfollowed: set[str] = set()
         self.lit: set[int] = set()  # margins whose dark time before the run is settled
         self.changes: dict[str, Change] = {}  # meters changed since the run before, by counter
+        self.unexplained: dict[int, Stand] = {}  # before dark times that no counter explains
         self.stood: int | None = None  # hour whose stands are in the ledger
 
     def make_books(self) -> list[tuple[str, str]]:
@@ -149,6 +150,7 @@ class Run:
             "good_ns": self.good_ns,
             "lit": sorted(self.lit),
             "stood": self.stood,
+            "unexplained": [[at, each.plain()] for at, each in self.unexplained.items()],
             "exponents": self.decoder.exponents,
             "books": [
                 book.state() if book is not None else old
@@ -161,6 +163,7 @@ class Run:
         self.next_seq, self.last_utc_ns = int(said["next_seq"]), said["last_utc_ns"]
         self.good_ns, self.lit, self.stood = said["good_ns"], set(said["lit"]), said["stood"]
         self.decoder.exponents.update(said["exponents"])
+        self.unexplained = {at: Stand.of(each) for at, each in said["unexplained"]}
         self._kept = said["books"]
 
     def seconds(self, batch: JournalBatch, *, whole: bool) -> Iterator[tuple[int, Followed]]:
