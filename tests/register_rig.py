@@ -113,6 +113,11 @@ class RegisterRig:
         with Ledger(SITE.id, self.where) as ledger:
             return [row.content() for row in ledger.rows(Kind.CORRECTION)]
 
+    def contents_now(self) -> list[dict[str, Any]]:
+        """The same, of a ledger that is being written."""
+        with Ledger(SITE.id, self.where, read_only=True) as ledger:
+            return [row.content() for row in ledger.rows(Kind.CORRECTION)]
+
     def read(self, name: str) -> list[Correction]:
         """Of a ledger that is being written."""
         with Ledger(SITE.id, self.where, read_only=True) as ledger:

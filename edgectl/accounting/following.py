@@ -280,16 +280,19 @@ class MarginBook:
         """The run is over."""
         return tuple(self._close(1))
 
-    def change(self, tag: str, change: Change) -> Closed | None:
+    def change(self, tag: str, change: Change, *, waits: bool) -> Closed | None:
         """The meter behind a counter was changed, as somebody declared.
 
-        Where it was read since, the window around the change is closed now, and returned if
-        both readings can be believed; else the change waits for the first reading.
+        waits   it was not read since: the change is applied with the first reading
+
+        Else the window around the newest break is closed, if both readings can be believed.
         """
         broken, self.broken = self.broken, None
         at = self.margin.counters.index(tag)
-        if broken is None or broken.mark is None or broken.after is None or broken.stood is None:
+        if waits:
             self._changes[at] = change
+            return None
+        if broken is None or broken.mark is None or broken.after is None or broken.stood is None:
             return None
         window, mark = broken.window, broken.mark
         seconds = mark.utc_s - window.start.utc_s

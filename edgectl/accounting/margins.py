@@ -70,8 +70,9 @@ class Stand:
 
     def plain(self) -> list[Any]:
         """In plain types, as a METER record has it; of() reads it."""
+        shapes = [list(each) for each in self.shapes]
         return [self.name, self.source, self.index, self.utc_s, self.moved_mj,
-                list(self.counters), list(self.steps), [list(each) for each in self.shapes]]  # fmt: skip
+                list(self.counters), list(self.steps), shapes]  # fmt: skip
 
     @classmethod
     def of(cls, said: Sequence[Any]) -> "Stand":

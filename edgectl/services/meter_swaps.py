@@ -141,13 +141,17 @@ class SwapDesk:
         known = known_of(run, book, tag, now_s)
         change = change_of(said, known)
         outcome, closed = "it is in the record; the seconds of the change stand as booked", None
-        if book.broken is None and run.unexplained.pop(at, None) is not None:
+        if (
+            known.now is not None
+            and book.broken is None
+            and run.unexplained.pop(at, None) is not None
+        ):
             run.changes[tag] = change
             run.lit.discard(at)
             outcome = "what both meters counted while no controller ran is recovered"
         else:
-            waits = book.broken is None
-            closed = book.change(tag, change)
+            waits = known.now is None
+            closed = book.change(tag, change, waits=waits)
             if closed is not None:
                 outcome = "what both meters counted around the change is appended as a correction"
             elif waits:
@@ -163,11 +167,19 @@ class SwapDesk:
 
 
 def known_of(run: Run, book: MarginBook, tag: str, now_s: int) -> _Known:
-    """What the book knows of a counter at its change. Raises DataError where it went on counting."""
+    """What the book knows of a counter at its change.
+
+    A meter that is silent now is the one that is changed; else it was at its newest break.
+    Raises DataError where it went on counting.
+    """
     place = book.margin.counters.index(tag)
     reader, broken = book.readers[place], book.broken
     steps = reader.steps or 0
     u_ratio = book.margin.u_ratio
+    end_ns = int(run.times_ns[-1]) if len(run.times_ns) else reader.time_ns
+    silent_s = (end_ns - reader.time_ns) / NS_PER_S
+    if silent_s >= FRESH_S:
+        return _Known(reader.counter, steps, now_s - round(silent_s), None, now_s, u_ratio)
     if broken is not None and broken.stood is not None and broken.after is not None:
         return _Known(reader.counter, broken.stood.steps[place], broken.stood.utc_s,
                       broken.after.steps[place], broken.after.utc_s, u_ratio)  # fmt: skip
@@ -175,14 +187,10 @@ def known_of(run: Run, book: MarginBook, tag: str, now_s: int) -> _Known:
     if old is not None and book.first is not None:
         return _Known(reader.counter, old.steps[place], old.utc_s, book.first.steps[place],
                       book.first.utc_s, u_ratio)  # fmt: skip
-    end_ns = int(run.times_ns[-1]) if len(run.times_ns) else reader.time_ns
-    silent_s = (end_ns - reader.time_ns) / NS_PER_S
-    if silent_s < FRESH_S:
-        raise _no(
-            f"{tag} counted on without a break, to {kwh_of(reader.counter, steps):.2f} kWh "
-            f"{silent_s:.0f} s ago: it is another meter that was changed, or this one was not yet"
-        )
-    return _Known(reader.counter, steps, now_s - round(silent_s), None, now_s, u_ratio)
+    raise _no(
+        f"{tag} counted on without a break, to {kwh_of(reader.counter, steps):.2f} kWh "
+        f"{silent_s:.0f} s ago: it is another meter that was changed, or this one was not yet"
+    )
 
 
 def change_of(said: Statement, known: _Known) -> Change:
