@@ -456,6 +456,8 @@ class LedgerCheck:
                 if said.get("seq") != seq:
                     raise BadError(f"record {said.get('seq')} stands in its place", seq, utc_s)
                 seconds -= said.get("kind") == "second"
+                if said.get("kind") == "meter" and said.get("what") == "swap":
+                    hold_change(b"".join(parts), seq, utc_s)
                 self.tree.add(leaf)
                 if self.tree.size in sizes:
                     self.roots[self.tree.size] = self.tree.root()
@@ -518,6 +520,20 @@ def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> s
 # ---- a tenant's receipt
 
 
+def hold_change(part: bytes, seq: int, utc_s: int) -> dict[str, Any]:
+    """A meter was changed, as a signed statement says: its own signature must be good."""
+    own = said_by(part)
+    text = ("edgectl.meter-swap/1\n" + own["statement"]).encode()
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(own["key"]))
+        key.verify(bytes.fromhex(own["signature"]), text)
+    except (InvalidSignature, ValueError) as error:
+        raise BadError(
+            f"that {own['meter']} was changed is not signed by the key it names", seq, utc_s
+        ) from error
+    return own
+
+
 class ReceiptCheck:
     """What a receipt says, once it is proved: sums of the tenant's own records."""
 
@@ -532,6 +548,7 @@ class ReceiptCheck:
         self.clocks: Counter[str] = Counter()
         self.counters: dict[tuple[str, str, str], list[float]] = {}
         self.corrections: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []  # of meters
         self.reached = self.left = False  # the first second asked for, and the one after the last
 
     def head(self, key: bytes) -> Head:
@@ -588,6 +605,8 @@ class ReceiptCheck:
             self.gaps += 1
         elif kind == "correction" and own:
             self.corrections.append({"refers_to": said["refers_to"], **own})
+        elif kind == "meter" and own and said["what"] == "swap":
+            self.changes.append(hold_change(part, seq, said["utc_s"]))
         elif kind == "counter" and own:
             key = (own["name"], own["unit"], own["source"])
             self.counters.setdefault(key, []).append(own["value"])
@@ -631,7 +650,7 @@ class ReceiptCheck:
             "energy_mj": energy, "carbon_ug": carbon,
             "energy_mj_by_source": dict(self.energy_mj),
             "carbon_ug_by_source": dict(self.carbon_ug), "counters": counters,
-            "corrections": self.corrections,
+            "corrections": self.corrections, "meters_changed": self.changes,
             "head_number": head.number, "head_records": head.size, "head_utc_s": head.utc_s,
         }  # fmt: skip
 

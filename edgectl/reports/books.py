@@ -24,6 +24,7 @@ MINUTE_S = 60
 STEPS = ((900, 1), (6 * HOUR_S, 10), (2 * 86_400, 60), (40 * 86_400, 900))
 STEP_MAX_S = HOUR_S
 NAMED = ("measured", "estimated", "substituted")
+LISTED = (Kind.GAP, Kind.CLOCK, Kind.CORRECTION, Kind.COUNTER)
 LISTED_MAX = 10_000  # gaps, corrections and clock records that are kept one by one
 
 Way = tuple[str, str]
@@ -91,6 +92,7 @@ class Books:
     samples: dict[str, list[int]] = field(default_factory=dict)  # by tenant: all, good
     gaps: list[dict[str, Any]] = field(default_factory=list)
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)  # of meters
     clocks: list[dict[str, Any]] = field(default_factory=list)
     counters: list[dict[str, Any]] = field(default_factory=list)
     control_mj: int = 0
@@ -227,7 +229,8 @@ class _Reader:
             self._start(row)
         elif row.kind is Kind.GAP:
             self.follows = False
-        if inside and row.kind in (Kind.GAP, Kind.CLOCK, Kind.CORRECTION, Kind.COUNTER):
+        changed = row.kind is Kind.METER and row.public.get("what") == "swap"
+        if inside and (changed or row.kind in LISTED):
             self._listed(row)
 
     def _start(self, row: Row) -> None:
@@ -258,7 +261,9 @@ class _Reader:
             said["tenant"] = tenants[own[0] - 1]["id"] if own and 0 < own[0] <= len(tenants) else (
                 None
             )  # fmt: skip
-            into = self.books.counters if row.kind is Kind.COUNTER else self.books.corrections
+            into = {Kind.COUNTER: self.books.counters, Kind.METER: self.books.changes}.get(
+                row.kind, self.books.corrections
+            )
         if len(into) < LISTED_MAX or row.kind is Kind.COUNTER:
             into.append(said)
 

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import verify_ledger as stranger
 from register_rig import BEGIN_S, RegisterRig
 
+from edgectl.cli.verify import as_text
 from edgectl.ledger import Kind, Ledger
-from edgectl.ledger.keys import generate, load_private
+from edgectl.ledger.keys import generate, load_private, load_public
 from edgectl.ledger.swap import SignedSwap, Statement, sign_swap, swap_of, swaps_path
 from edgectl.ledger.verify import verify
+from edgectl.reports.books import read_books
+from edgectl.reports.quality import quality
 
 pytestmark = pytest.mark.untraced
 TAG = "MTR-02.energy_import"
@@ -124,6 +128,11 @@ def test_a_change_stated_afterwards_is_appended_as_a_correction(rig: SwapRig) ->
     assert gap.booked_mj > 1.2 * gap.energy_mj, "the worst credible power was booked"
 
 
+def dark_of(rig: SwapRig) -> list[dict[str, Any]]:
+    figures = [each["figures"] for each in rig.contents_now()]
+    return [each for each in figures if each.get("dark") and each.get("sink") == "IT-B"]
+
+
 def test_a_meter_changed_while_no_controller_ran_is_recovered(rig: SwapRig) -> None:
     rig.run(60)
     rig.finish()
@@ -135,13 +144,11 @@ def test_a_meter_changed_while_no_controller_ran_is_recovered(rig: SwapRig) -> N
     through_j += rig.signal(TAG)[1] - NEW_J
     rig.start()
     rig.run(60)
-    assert not [each for each in rig.contents_now() if each["figures"].get("sink") == "IT-B"
-                and each["figures"].get("dark")]  # fmt: skip
+    assert dark_of(rig) == []
     answer = rig.submit(rig.signed(last_kwh, NEW_J / J_PER_KWH).document())
     assert "no controller ran is recovered" in answer["outcome"], answer
     rig.run(30)
-    (dark,) = [each["figures"] for each in rig.contents_now()
-               if each["figures"].get("sink") == "IT-B" and each["figures"].get("dark")]  # fmt: skip
+    (dark,) = dark_of(rig)
     assert dark["energy_mj"] - dark["booked_mj"] == pytest.approx(through_j * 1000, rel=0.02)
 
 
@@ -222,3 +229,36 @@ def test_a_statement_is_taken_once(rig: SwapRig) -> None:
     again = rig.signed(last_kwh, 10.0, reason="typed once more")
     assert "by Anna" in rig.submit(again.document())["refused"]
     assert len(rig.records()) == 1
+
+
+def test_both_verifiers_hold_the_statement_against_its_signature(rig: SwapRig) -> None:
+    last_kwh = silent(rig)
+    assert rig.submit(rig.signed(last_kwh, 10.0).document())["refused"] == ""
+    rig.finish()
+    key = load_public(rig.where / "demo.key.pub")
+    (result,) = verify(rig.where, key)
+    assert result.good, result.bad
+    ((seq, meter),) = [(each["seq"], each["meter"]) for each in result.changes]
+    assert meter == TAG
+    assert f"record {seq}: {TAG} was changed at 2023-" in as_text(result)
+    assert "good" in stranger.verify_ledger(rig.where, key, [], False)
+    with Ledger("demo", rig.where, read_only=True) as ledger:
+        document = quality(read_books(ledger, BEGIN_S, BEGIN_S + 3_600, {}))
+    assert [each["meter"] for each in document["meters_changed"]] == [TAG]
+
+
+def test_both_verifiers_find_a_statement_that_nobody_signed(
+    rig: SwapRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last_kwh = silent(rig)
+    monkeypatch.setattr(SignedSwap, "signed", property(lambda _self: True))
+    good = rig.signed(last_kwh, 10.0)
+    forged = replace(good, statement=good.statement.replace("Anna", "Eve"))
+    assert rig.submit(forged.document())["refused"] == ""
+    rig.finish()
+    monkeypatch.undo()
+    key = load_public(rig.where / "demo.key.pub")
+    (result,) = verify(rig.where, key)
+    assert result.bad == f"that {TAG} was changed is not signed by the key it names"
+    with pytest.raises(stranger.BadError, match="not signed by the key it names"):
+        stranger.verify_ledger(rig.where, key, [], False)
