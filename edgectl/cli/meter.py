@@ -35,73 +35,68 @@ def meters() -> None:
     """State that a meter was changed."""
 
 
+SiteName = Annotated[str, typer.Argument(metavar="SITE", help="Site id, name or file.")]
+MeterName = Annotated[
+    str, typer.Argument(metavar="METER", help="MTR-02; MTR-02.energy_export of one with two.")
+]
+LastOld = Annotated[
+    str, typer.Option("--last-old", help="The old meter's last reading, kWh, primary side.")
+]
+FirstNew = Annotated[
+    str, typer.Option("--first-new", help="The new meter's first reading, kWh, primary side.")
+]
+Who = Annotated[str, typer.Option("--by", help="Who changed it.")]
+Why = Annotated[str, typer.Option("--reason", help="Why it was changed.")]
+When = Annotated[str | None, typer.Option("--at", help="UTC: 2026-11-01T08:00. [now]")]
+Serial = Annotated[str, typer.Option(help="Its serial number.")]
+Ratio = Annotated[str, typer.Option(help="Ratio set in the new meter, 400/5; for the record.")]
+Force = Annotated[str, typer.Option("--force", help="Why it holds against the counter.")]
+Key = Annotated[
+    Path | None, typer.Option("--key", help="Private key that signs. [the ledger's own]")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="The ledger's. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
+]
+
+
 @app.command()
 def swap(
-    site: Annotated[str, typer.Argument(metavar="SITE", help="Site id, name or file.")],
-    meter: Annotated[
-        str, typer.Argument(metavar="METER", help="MTR-02; MTR-02.energy_export of one with two.")
-    ],
-    last_old: Annotated[
-        str, typer.Option("--last-old", help="The old meter's last reading, kWh, primary side.")
-    ],
-    first_new: Annotated[
-        str, typer.Option("--first-new", help="The new meter's first reading, kWh, primary side.")
-    ],
-    by: Annotated[str, typer.Option("--by", help="Who changed it.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why it was changed.")],
-    at: Annotated[
-        str | None, typer.Option("--at", help="When, UTC: 2026-11-01T08:00. [now]")
-    ] = None,
-    serial_old: Annotated[str, typer.Option(help="Serial number of the old meter.")] = "",
-    serial_new: Annotated[str, typer.Option(help="Serial number of the new meter.")] = "",
-    ct_ratio: Annotated[
-        str, typer.Option(help="Ratio set in the new meter, 400/5; for the record.")
-    ] = "",
-    force: Annotated[
-        str, typer.Option("--force", help="Why it holds against what the counter last showed.")
-    ] = "",
-    key: Annotated[
-        Path | None, typer.Option("--key", help="Private key that signs. [the ledger's own]")
-    ] = None,
+    site: SiteName, meter: MeterName, last_old: LastOld, first_new: FirstNew, by: Who, reason: Why,
+    at: When = None, serial_old: Serial = "", serial_new: Serial = "", ct_ratio: Ratio = "",
+    force: Force = "", key: Key = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask back.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data-dir", help="The ledger's. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = (
-        False
-    ),
-) -> None:
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:  # fmt: skip
     """State, with a signature, that a meter was changed, and both meters' readings in kWh.
 
     Readings are kilowatt-hours as the meter's own display shows them, transformer ratios
     included, with all digits. The statement is held against the counter's last known value.
     Exit status: 0 in the ledger, 1 refused, 2 command line or key, 10 the services do not answer.
     """
-    site_id, directory = site_id_of(site), data_dir(data)
-    now_s = int(time.time())
+    site_id, directory, now_s = site_id_of(site), data_dir(data), int(time.time())
     try:
         said = Statement(
-            site=site_id, meter=meter, last_old_kwh=last_old, first_new_kwh=first_new,
+            site=site_id, meter=meter, last_old=last_old, first_new=first_new,
             at_utc_s=seconds_of(at) if at else now_s, said_utc_s=now_s, by=by, reason=reason,
             force=force, serial_old=serial_old, serial_new=serial_new, ct_ratio=ct_ratio,
         )  # fmt: skip
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])).removesuffix("_kwh").replace("_", "-")
+        where = ".".join(map(str, first["loc"])).replace("_", "-")
         raise typer.BadParameter(f"--{where}: {first['msg']}") from error
     signer = load_private(key or _own_key(site, site_id, directory))
     if not yes:
         typer.confirm(asked_back(said), abort=True)
-    signed = sign_swap(said, signer)
-    refused, outcome = submit(signed, swaps_path(site_id, directory))
+    refused, outcome = submit(sign_swap(said, signer), swaps_path(site_id, directory))
     if as_json:
-        typer.echo(json.dumps({"site": site_id, "meter": meter, "done": not refused,
-                               "refused": refused or None, "outcome": outcome or None,
-                               "key_id": key_id(signer.public)}))  # fmt: skip
+        answer = {"site": site_id, "meter": meter, "done": not refused, "refused": refused or None,
+                  "outcome": outcome or None, "key_id": key_id(signer.public)}  # fmt: skip
+        typer.echo(json.dumps(answer))
     else:
-        typer.echo(f"{meter}: refused: {refused}" if refused else f"{meter}: {outcome}",
-                   err=bool(refused))  # fmt: skip
+        text = f"refused: {refused}" if refused else outcome
+        typer.echo(f"{meter}: {text}", err=bool(refused))
     if refused:
         raise typer.Exit(1)
 
@@ -109,7 +104,7 @@ def swap(
 def asked_back(said: Statement) -> str:
     """What will be signed, for a last look."""
     old, new = (f"{Decimal(each):,}".replace(",", " ")
-                for each in (said.last_old_kwh, said.first_new_kwh))  # fmt: skip
+                for each in (said.last_old, said.first_new))  # fmt: skip
     when = datetime.fromtimestamp(said.at_utc_s).astimezone()
     ratio = f", transformer {said.ct_ratio}" if said.ct_ratio else ""
     return (

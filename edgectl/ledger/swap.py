@@ -30,7 +30,7 @@ class Statement(BaseModel):
     """What somebody says of a meter that was changed.
 
     meter       device, or one counter of it: MTR-02, MTR-02.energy_export
-    *_kwh       decimal digits as the meter showed them, at the primary side
+    last_old, first_new   kWh, decimal digits as the meter showed them, at the primary side
     at_utc_s    when it was changed; said_utc_s when this was signed
     force       why it holds against what the counter said; empty without need
     ct_ratio    of the new meter, for the record: it is applied in the meter
@@ -40,8 +40,8 @@ class Statement(BaseModel):
 
     site: Short
     meter: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-    last_old_kwh: Kwh
-    first_new_kwh: Kwh
+    last_old: Kwh
+    first_new: Kwh
     at_utc_s: Annotated[int, Field(ge=0, lt=2**40)]
     said_utc_s: Annotated[int, Field(ge=0, lt=2**40)]
     by: Words
@@ -54,7 +54,7 @@ class Statement(BaseModel):
     @property
     def readings_kwh(self) -> tuple[Fraction, Fraction]:
         """Of the old meter, and of the new one."""
-        return Fraction(self.last_old_kwh), Fraction(self.first_new_kwh)
+        return Fraction(self.last_old), Fraction(self.first_new)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class SwapDesk:
                 outcome = "the new meter is followed from its first reading on"
         content = {
             "meter": tag, "at_utc_s": said.at_utc_s, "by": said.by, "reason": said.reason,
-            "last_old_kwh": said.last_old_kwh, "first_new_kwh": said.first_new_kwh,
+            "last_old_kwh": said.last_old, "first_new_kwh": said.first_new,
             "force": said.force, "statement": signed.statement, "signature": signed.signature,
             "key": signed.key, "last_steps": change.last_steps, "first_steps": change.first_steps,
             "outcome": outcome,
@@ -206,7 +206,7 @@ def change_of(said: Statement, known: _Known) -> Change:
             f"the old meter's counter last showed {kwh_of(counter, known.steps):.2f} kWh, at "
             f"{_utc(known.time_s)}; at {_utc(said.at_utc_s)} it can have shown "
             f"{kwh_of(counter, max(low, 0)):.2f} to {kwh_of(counter, high):.2f} kWh, "
-            f"and {said.last_old_kwh} kWh was stated"
+            f"and {said.last_old} kWh was stated"
         )
     if known.now is not None and not said.force:
         most = round(_room(counter, known.now_s - known.time_s)) + counter.quantum(known.now)
@@ -214,7 +214,7 @@ def change_of(said: Statement, known: _Known) -> Change:
             raise _no(
                 f"the new meter's counter showed {kwh_of(counter, known.now):.2f} kWh when it was "
                 f"first read, at {_utc(known.now_s)}; it cannot have begun at "
-                f"{said.first_new_kwh} kWh"
+                f"{said.first_new} kWh"
             )
     if known.steps - slack <= last < known.steps:
         last = known.steps  # within the meter's class: it counted nothing more
@@ -252,7 +252,7 @@ def _hold_once(signed: SignedSwap, said: Statement, tag: str, rows: Sequence[Row
         content = row.content()
         same = (content["meter"], content["last_old_kwh"], content["first_new_kwh"])
         if content["statement"] == signed.statement or same == (
-            tag, said.last_old_kwh, said.first_new_kwh
+            tag, said.last_old, said.first_new
         ):  # fmt: skip
             raise _no(f"it was submitted already: record {row.seq}, by {content['by']}")
 

@@ -39,8 +39,8 @@ class SwapRig(RegisterRig):
     def statement(self, last_kwh: float, first_kwh: float, **more: Any) -> Statement:
         now_s = BEGIN_S + self.seconds
         said = {
-            "site": "demo", "meter": "MTR-02", "last_old_kwh": f"{last_kwh:.2f}",
-            "first_new_kwh": f"{first_kwh:.2f}", "at_utc_s": now_s, "said_utc_s": now_s,
+            "site": "demo", "meter": "MTR-02", "last_old": f"{last_kwh:.2f}",
+            "first_new": f"{first_kwh:.2f}", "at_utc_s": now_s, "said_utc_s": now_s,
             "by": "Anna", "reason": "display broken",
         }  # fmt: skip
         return Statement(**(said | more))
