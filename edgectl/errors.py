@@ -119,6 +119,18 @@ class KeyFileError(EdgectlError):
     exit_code = 2
 
 
+class MeterError(EdgectlError):
+    """A statement about a meter could not be handed over."""
+
+    exit_code = 1
+
+
+class NoAnswerError(MeterError):
+    """Nobody took a statement about a meter yet; it waits."""
+
+    exit_code = 10
+
+
 class ReceiptError(EdgectlError):
     """A receipt was refused: no such tenant, no such time, or nothing that is signed."""
 

@@ -78,6 +78,20 @@ class RegisterRig:
         self.registers.finish()
         self.ledger.close()
 
+    def dark(self, seconds: int) -> None:
+        """The campus goes on, and nobody reads a meter."""
+        self.run_scans(seconds * SCANS_A_SECOND)
+
+    def start(self) -> None:
+        """The controller starts again, and the services with it."""
+        self.segment = private_segment(TABLES.directory, 8192)
+        self.segment.head["start_utc_ns"] = UTC_NS + self.seconds * 10**9
+        self.kernel = Kernel(TABLES, self.segment.buffer)
+        post(self.segment.head, self.segment.mailbox, MailKind.MAIL_ARM, -1, 0.0, 0, 2**62)
+        self.run_scans(SCANS_A_SECOND)
+        self.reader = self.segment.reader()
+        self.open()
+
     def silence(self, device: str, *, on: bool) -> None:
         """Its meter answers nothing any more, or again."""
         index = [each["id"] for each in TABLES.directory["devices"]].index(device)
@@ -97,6 +111,11 @@ class RegisterRig:
     def contents(self) -> list[dict[str, Any]]:
         """Of the CORRECTION records, each with what it refers to."""
         with Ledger(SITE.id, self.where) as ledger:
+            return [row.content() for row in ledger.rows(Kind.CORRECTION)]
+
+    def contents_now(self) -> list[dict[str, Any]]:
+        """The same, of a ledger that is being written."""
+        with Ledger(SITE.id, self.where, read_only=True) as ledger:
             return [row.content() for row in ledger.rows(Kind.CORRECTION)]
 
     def read(self, name: str) -> list[Correction]:

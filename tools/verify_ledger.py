@@ -457,6 +457,8 @@ class LedgerCheck:
                 if said.get("seq") != seq:
                     raise BadError(f"record {said.get('seq')} stands in its place", seq, utc_s)
                 seconds -= said.get("kind") == "second"
+                if said.get("kind") == "meter" and said.get("what") == "swap":
+                    hold_change(b"".join(parts), seq, utc_s)
                 self.tree.add(leaf)
                 if self.tree.size in sizes:
                     self.roots[self.tree.size] = self.tree.root()
@@ -536,6 +538,20 @@ def head_of(document: dict[str, Any], key: bytes) -> Head:
     return head
 
 
+def hold_change(part: bytes, seq: int, utc_s: int) -> dict[str, Any]:
+    """A meter was changed, as a signed statement says: its own signature must be good."""
+    own = said_by(part)
+    text = ("edgectl.meter-swap/1\n" + own["statement"]).encode()
+    try:
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(own["key"]))
+        key.verify(bytes.fromhex(own["signature"]), text)
+    except (InvalidSignature, ValueError) as error:
+        raise BadError(
+            f"that {own['meter']} was changed is not signed by the key it names", seq, utc_s
+        ) from error
+    return own
+
+
 class ReceiptCheck:
     """What a receipt says, once it is proved: sums of the tenant's own records."""
 
@@ -554,6 +570,7 @@ class ReceiptCheck:
         self.factors: dict[bytes, dict[str, Any]] = {}  # by the name that seconds give them
         self.used: dict[bytes, list[int]] = {}  # seconds, scans, least and greatest age in s
         self.defaults = self.unknown = 0  # scans
+        self.changes: list[dict[str, Any]] = []  # of meters
         self.reached = self.left = False  # the first second asked for, and the one after the last
 
     def record(self, seq: int, shown: dict[str, str]) -> bytes:
@@ -600,6 +617,8 @@ class ReceiptCheck:
             self.gaps += 1
         elif kind == "correction" and own:
             self.corrections.append({"refers_to": said["refers_to"], **own})
+        elif kind == "meter" and own and said["what"] == "swap":
+            self.changes.append(hold_change(part, seq, said["utc_s"]))
         elif kind == "counter" and own:
             key = (own["name"], own["unit"], own["source"])
             self.counters.setdefault(key, []).append(own["value"])
@@ -673,7 +692,7 @@ class ReceiptCheck:
             "carbon_ug_by_source": dict(self.carbon_ug),
             "energy_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
             "counters": counters,
-            "corrections": self.corrections, "factors": [
+            "corrections": self.corrections, "meters_changed": self.changes, "factors": [
                 {"name": name.hex(), **self.factors[name], **dict(zip(
                     ("seconds", "scans", "age_min_s", "age_max_s"), use, strict=True))}
                 for name, use in self.used.items()

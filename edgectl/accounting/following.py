@@ -10,12 +10,13 @@ beyond them is the gap's. A counter that cannot vouch for a window closes none.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from fractions import Fraction
 from math import isqrt
 from typing import Any
 
 from edgectl.accounting.gaps import Grade
+from edgectl.accounting.margins import Change, Margin, Stand, shape_of
 from edgectl.accounting.registers import (
     COVERAGE_K,
     Advance,
@@ -28,31 +29,10 @@ from edgectl.accounting.registers import (
 WINDOW_S = 900  # corrections are closed at quarters of an hour in UTC
 WINDOW_MIN_S = 60  # but for that of a run's end; a gap that begins sooner joins what is open
 IDLE_S = 60  # a counter that stands still so long after a gap says that nothing flowed
+NS_PER_S = 1_000_000_000
 READING_S = 1  # meters renew their registers about once a second
 RUNS_MAX = 64  # gaps that one correction tells apart
 IMPLAUSIBLE_MAX = 10  # readings beyond belief in a row: it is another counter
-
-
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """A row or column of the ledger's table that is metered.
-
-    name       of the source or sink
-    source     true: a row; else a column
-    index      of it in the order of the run
-    part       whose it is: 0 the site's, n that of tenant n
-    counters   tags; their advances are added
-    powers     tags of the power that was booked
-    u_ratio    relative standard uncertainty of the metering point
-    """
-
-    name: str
-    source: bool
-    index: int
-    part: int
-    counters: tuple[str, ...]
-    powers: tuple[str, ...]
-    u_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +86,7 @@ class Closed:
     gaps          [first s, last s, scans estimated, scans substituted] of each gap
     gap_mj        booked in the gaps
     problem       why meter and counter disagree, None where they agree
+    dark          its gap is a time between two runs, in which nothing was booked
     """
 
     margin: Margin
@@ -122,6 +103,7 @@ class Closed:
     gaps: tuple[tuple[int, int, int, int], ...]
     gap_mj: int
     problem: str | None
+    dark: bool = False
 
     def figures(self, boot_id: int) -> dict[str, Any]:
         """As a CORRECTION record has them."""
@@ -140,12 +122,15 @@ class Closed:
             "grade": self.grade.value,
             "gaps": [list(each) for each in self.gaps],
             "gap_mj": self.gap_mj,
+            **({"dark": True} if self.dark else {}),
         }
 
     @property
     def reason(self) -> str:
         """In a sentence."""
-        if self.grade is Grade.RECOVERED:
+        if self.dark:
+            text = "no controller ran; the meter's counter gives the energy"
+        elif self.grade is Grade.RECOVERED:
             text = "the meter was lost; its counter gives the energy"
         else:
             text = "the meter's counter is the truth for the energy"
@@ -196,6 +181,37 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A window that a counter could not vouch for to its end, as a meter was changed or reset.
+
+    register_mj   what the counters advanced in it before the break
+    stood         where they stood then; after at its end, which is mark
+    """
+
+    window: _Open
+    register_mj: int
+    stood: Stand | None
+    mark: Mark | None = None
+    after: Stand | None = None
+
+    def plain(self) -> list[Any]:
+        """In plain types; of() reads it."""
+        assert self.mark is not None, "a break is kept once its end is read"
+        stands = [each.plain() if each else None for each in (self.stood, self.after)]
+        return [self.window.plain(), self.register_mj, stands[0], _plain(self.mark), stands[1]]
+
+    @classmethod
+    def of(cls, said: Sequence[Any] | None) -> "Broken | None":
+        """What plain() said."""
+        window = _Open.of(said[0]) if said else None
+        if said is None or window is None:
+            return None
+        _, register_mj, stood, mark, after = said
+        return cls(window, register_mj, Stand.of(stood) if stood else None, Mark(*mark),
+                   Stand.of(after) if after else None)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Followed:
     """What a second led to: events that are no plain advance, and windows that closed."""
 
@@ -214,6 +230,10 @@ class MarginBook:
         self._tail: _Open | None = None  # from the newest mark on
         self._implausible = [0] * len(self.readers)
         self._floor_s = 0  # UTC that was named already: a clock set back names it twice
+        self.first: Stand | None = None  # at the run's first mark
+        self.broken: Broken | None = None  # the newest break, until a statement explains it
+        self._stood: Stand | None = None  # the newest that its readings confirm
+        self._changes: dict[int, Change] = {}  # declared, of meters that were not read since
 
     def second(self, second: Second, shown: Sequence[Shown] | None) -> Followed:
         """Take a second.
@@ -228,7 +248,9 @@ class MarginBook:
         if shown is None or second.bad:
             return Followed((), tuple(closed))
         before_mj = self._total_mj
+        self._stood = stood = self.stand() or self._stood
         events, lost = self._read(shown)
+        before = self._broken_at(stood) if lost else None
         if lost:
             self._open = self._tail = None
         if any(self._implausible):
@@ -238,6 +260,9 @@ class MarginBook:
         if self._open is None or self._tail is None:
             if second.utc_s >= self._floor_s:
                 self._open, self._tail = _Open(mark), _Open(mark)
+                self.first = self.first or self.stand()
+                if before is not None:
+                    self.broken = replace(before, mark=mark, after=self.stand())
             return Followed(events, tuple(closed))
         self._open.fold(self._tail)
         self._tail = _Open(mark)
@@ -255,6 +280,57 @@ class MarginBook:
         """The run is over."""
         return tuple(self._close(1))
 
+    def change(self, tag: str, change: Change, *, waits: bool) -> Closed | None:
+        """The meter behind a counter was changed, as somebody declared.
+
+        waits   it was not read since: the change is applied with the first reading
+
+        Else the window around the newest break is closed, if both readings can be believed.
+        """
+        broken, self.broken = self.broken, None
+        at = self.margin.counters.index(tag)
+        if waits:
+            self._changes[at] = change
+            return None
+        if broken is None or broken.mark is None or broken.after is None or broken.stood is None:
+            return None
+        window, mark = broken.window, broken.mark
+        seconds = mark.utc_s - window.start.utc_s
+        register_mj = broken.register_mj
+        for each, reader in enumerate(self.readers):
+            fresh = CounterReader(reader.counter)
+            fresh.resume([0, 0, 1, broken.stood.steps[each], 0])
+            steps, end_ns = broken.after.steps[each], (seconds + READING_S) * NS_PER_S
+            found = (
+                fresh.change(end_ns, change.last_steps, change.first_steps, steps)
+                if each == at
+                else fresh.read(end_ns, steps)
+            )
+            if not found.known:
+                return None
+            register_mj += found.energy_mj
+        energy_mj = max(0, register_mj + mark.moved_mj - window.start.moved_mj)
+        return self._closed(window, mark, register_mj, energy_mj)
+
+    def _broken_at(self, stood: Stand | None) -> "Broken | None":
+        """What is open as the counters can no longer vouch for it."""
+        window, tail = self._open, self._tail
+        if window is None or tail is None:
+            return None
+        register_mj = tail.start.total_mj - window.start.total_mj
+        window.fold(tail)
+        return Broken(window, register_mj, stood)
+
+    def stand(self) -> Stand | None:
+        """Where the counters stand, at the newest mark; None where they cannot be vouched for."""
+        if self._tail is None or any(self._implausible):
+            return None
+        mark = self._tail.start
+        steps = [each.steps or 0 for each in self.readers]
+        return Stand(self.margin.name, self.margin.source, self.margin.index, mark.utc_s,
+                     mark.moved_mj, self.margin.counters, tuple(steps),
+                     tuple(map(shape_of, (each.counter for each in self.readers))))  # fmt: skip
+
     @property
     def _total_mj(self) -> int:
         return sum(each.total_mj for each in self.readers)
@@ -271,7 +347,13 @@ class MarginBook:
         return tuple(events), lost
 
     def _advance(self, at: int, reader: CounterReader, shown: Shown) -> Advance:
-        advance = reader.read(shown.time_ns, shown.steps)
+        change = self._changes.pop(at, None)
+        if change is None:
+            advance = reader.read(shown.time_ns, shown.steps)
+        else:
+            advance = reader.change(
+                shown.time_ns, change.last_steps, change.first_steps, shown.steps
+            )  # fmt: skip
         if advance.event is not Event.IMPLAUSIBLE:
             self._implausible[at] = 0
             return advance
@@ -311,7 +393,7 @@ class MarginBook:
     def _closed(self, window: _Open, mark: Mark, register_mj: int, energy_mj: int) -> Closed:
         first_s = window.start.utc_s + 1
         seconds = mark.utc_s - window.start.utc_s
-        squares = sum(each.counter.step_mj**2 for each in self.readers)
+        squares = sum(each.quantum_mj**2 for each in self.readers)
         step_mj = Fraction(isqrt(int(squares)) + READING_S * energy_mj // seconds)
         measured_mj = window.booked_mj - window.gap_mj
         held = reconcile([(mark.utc_s, window.booked_mj)], energy_mj, step_mj, self.margin.u_ratio)
@@ -335,6 +417,10 @@ class MarginBook:
             "readers": [each.state() for each in self.readers],
             "implausible": list(self._implausible),
             "floor_s": self._floor_s,
+            "first": self.first.plain() if self.first else None,
+            "broken": self.broken.plain() if self.broken else None,
+            "stood": self._stood.plain() if self._stood else None,
+            "changes": [[at, *astuple(each)] for at, each in self._changes.items()],
             "open": self._open.plain() if self._open else None,
             "tail": self._tail.plain() if self._tail else None,
         }
@@ -345,6 +431,10 @@ class MarginBook:
             reader.resume(each)
         self._implausible = list(state["implausible"])
         self._floor_s = state["floor_s"]
+        self.first = Stand.of(state["first"]) if state["first"] else None
+        self._stood = Stand.of(state["stood"]) if state["stood"] else None
+        self.broken = Broken.of(state["broken"])
+        self._changes = {at: Change(last, first) for at, last, first in state["changes"]}
         self._open, self._tail = _Open.of(state["open"]), _Open.of(state["tail"])
 
 

@@ -28,6 +28,7 @@ class Event(StrEnum):
     REVERSED = "ran backwards: check the current transformer's direction"
     IMPLAUSIBLE = "jumped further than the power can explain"
     SWAPPED = "meter or transformer ratio changed"
+    AMBIGUOUS = "silent for so long that it may have rolled over more than once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,14 @@ class Counter:
     step_mj       energy of one step at the primary side, transformer ratio included
     modulus       steps at which it rolls over to 0
     power_max_w   most that can flow: a larger advance is not believed
+    mantissa      bits that a floating-point register keeps of the steps; 0: all of them
     """
 
     meter: str
     step_mj: Fraction
     modulus: int
     power_max_w: int
+    mantissa: int = 0
 
     def __post_init__(self) -> None:
         """Raises DataError for a counter that cannot count."""
@@ -53,6 +56,13 @@ class Counter:
                 f"a step of {self.step_mj} mJ, roll-over at {self.modulus}, {self.power_max_w} W",
                 "All three must be over 0; take them from the meter's sheet and its transformers.",
             )
+
+    def quantum(self, steps: int) -> int:
+        """Steps between two neighbouring values that the register can show here.
+
+        A floating-point register keeps so many bits: the larger the count, the coarser it is.
+        """
+        return 1 << max(0, steps.bit_length() - self.mantissa) if self.mantissa else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +109,12 @@ class CounterReader:
 
     def _judge(self, time_ns: int, steps: int) -> tuple[Event, int]:
         """What the reading is, and how many steps it adds."""
-        before, room = self._steps, self._room(time_ns - self._time_ns)
+        before = self._steps
         if before is None:
             return Event.FIRST, 0
+        room = self._room(time_ns - self._time_ns, max(before, steps))
+        if room >= self.counter.modulus:
+            return Event.AMBIGUOUS, 0
         if steps >= before:
             fits = steps - before <= room
             return (Event.ADVANCED, steps - before) if fits else (Event.IMPLAUSIBLE, 0)
@@ -124,6 +137,34 @@ class CounterReader:
         self.read(time_ns, first_steps)
         return replace(end, event=Event.SWAPPED)
 
+    def change(self, time_ns: int, last_steps: int, first_steps: int, steps: int) -> Advance:
+        """The meter was changed at some time since the reading before, and now shows `steps`.
+
+        What both counted is known only where both readings of the statement can be believed.
+        """
+        since_ns = self._time_ns
+        end = self.swap(time_ns, last_steps, self.counter, first_steps)
+        self._time_ns = since_ns  # when in between it was is not known
+        begun = self.read(time_ns, steps)
+        known = end.known and begun.known
+        energy_mj = end.energy_mj + begun.energy_mj
+        return Advance(Event.SWAPPED, energy_mj if known else 0, known=known)
+
+    @property
+    def steps(self) -> int | None:
+        """What it showed last; None before the first reading."""
+        return self._steps
+
+    @property
+    def time_ns(self) -> int:
+        """When it showed that, monotonic."""
+        return self._time_ns
+
+    @property
+    def quantum_mj(self) -> Fraction:
+        """What its register can tell apart where it stands."""
+        return self.counter.step_mj * self.counter.quantum(self._steps or 0)
+
     def state(self) -> list[int | None]:
         """Where it stands, in plain integers."""
         exact = self._exact_mj
@@ -135,10 +176,10 @@ class CounterReader:
         self.total_mj, self._exact_mj = total_mj or 0, Fraction(numerator or 0, denominator or 1)
         self._steps, self._time_ns = steps, time_ns or 0
 
-    def _room(self, elapsed_ns: int) -> Fraction:
+    def _room(self, elapsed_ns: int, steps: int) -> Fraction:
         """Most steps that can have been counted; one more for where within a step it stood."""
         energy_mj = PLAUSIBLE * self.counter.power_max_w * max(elapsed_ns, 0) / 1_000_000
-        return energy_mj / self.counter.step_mj + 1
+        return energy_mj / self.counter.step_mj + self.counter.quantum(steps)
 
     def _book(self, steps: int) -> int:
         self._exact_mj += steps * self.counter.step_mj
@@ -303,9 +344,7 @@ class MeterBook:
             return Reading(advance, None, seconds)
         if not self._advanced_mj or not seconds:
             return Reading(advance)
-        window = reconcile(
-            seconds, self._advanced_mj, self.reader.counter.step_mj, self.u_power_ratio
-        )
+        window = reconcile(seconds, self._advanced_mj, self.reader.quantum_mj, self.u_power_ratio)
         self._open, self._advanced_mj = [], 0
         return Reading(advance, window)
 

@@ -32,6 +32,7 @@ VERBS = {
     "demo": "Run a simulated campus with its controller, and watch.",
     "alarms": "List, acknowledge and shelve alarms; their history.",
     "services": "Run the ledger and MQTT beside a controller.",
+    "meter": "State, signed, that a meter was changed.",
     "verify": "Check that a ledger is whole and as it was signed.",
     "receipt": "Write one tenant's records with their proof.",
     "report": "Report on a period: energy, carbon, origin, evidence.",

@@ -113,4 +113,12 @@ def as_text(result: Result) -> str:
         lines.append(f"{result.ledger}: BAD. " + ": ".join(filter(None, (record, result.bad))))
         lines.append(f"  {result.records} records before it were read.")
         lines.append("  Keep the files as they are, and compare with a copy or a witness.")
+    lines += [
+        f"  record {each['seq']}: {each['meter']} was changed at "
+        f"{datetime.fromtimestamp(each['at_utc_s'], UTC):%Y-%m-%d %H:%M:%S} UTC, from "
+        f"{each['last_old_kwh']} to {each['first_new_kwh']} kWh, signed by key {each['key_id']} "
+        f"({each['by']}: {each['reason']}"
+        + (f"; against the counter, as {each['force']})" if each["force"] else ")")
+        for each in result.changes
+    ]
     return "\n".join([*lines, *(f"  note: {note}" for note in result.notes)])

@@ -1,14 +1,22 @@
-"""The work of a verification that can be shared out: packs to leaf hashes, record by record."""
+"""The work of a verification that can be shared out: packs to leaf hashes, record by record.
+
+Statements that a meter was changed are signed for themselves; they are held against their
+signatures here, where the records are at hand.
+"""
 
 from itertools import pairwise
+from typing import Any
 
 import msgpack
 import numpy as np
 
 from edgectl.ledger import month
+from edgectl.ledger.keys import key_id
 from edgectl.ledger.merkle import Subtree, cover
+from edgectl.ledger.payload import Kind
 from edgectl.ledger.record import CHECK_BYTES, PackError, Run, decode_runs, run_leaves
 from edgectl.ledger.rows import row_of
+from edgectl.ledger.swap import swap_of
 
 INTEGER_BYTES = {0xCC: 1, 0xCD: 2, 0xCE: 4}  # of msgpack's unsigned integers, under 2^32
 
@@ -22,7 +30,9 @@ class BadError(Exception):
 
 
 Task = tuple[bytes, list[month.Pack], list[int]]
-Answer = list[tuple[int, int, list[Subtree]]]  # first, end, subtrees; one for each pack or cut
+Changed = dict[str, Any]  # what a record says of a meter that was changed
+# first, end, subtrees, meters changed: one for each pack or cut
+Answer = list[tuple[int, int, list[Subtree], list[Changed]]]
 
 
 def digest_task(task: Task) -> Answer:
@@ -34,6 +44,7 @@ def digest_task(task: Task) -> Answer:
     answer: Answer = []
     for pack in packs:
         leaves: list[bytes] = []
+        changed: list[Changed] = []
         try:
             seconds = 0
             for run in decode_runs(pack.body):
@@ -41,6 +52,8 @@ def digest_task(task: Task) -> Answer:
                 found = run_leaves(salt_key, first, run.shape, run.rows)
                 _hold_checks(found, run, first, pack.utc_s)
                 seconds += _hold_heads(run, first)
+                if b"\xa5meter" in run.rows:
+                    changed += _changes(run)
                 leaves += found
         except (PackError, ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
             at = pack.first_seq + len(leaves)
@@ -53,8 +66,29 @@ def digest_task(task: Task) -> Answer:
                 pack.first_seq + len(leaves)), pack.first_seq + len(leaves)]  # fmt: skip
         for low, high in pairwise(cuts):
             part = leaves[low - pack.first_seq : high - pack.first_seq]
-            answer.append((low, high, cover(low, part)))
+            inside = [each for each in changed if low <= each["seq"] < high]
+            answer.append((low, high, cover(low, part), inside))
     return answer
+
+
+def _changes(run: Run) -> list[Changed]:
+    """Meters that were changed, as these records say. Raises BadError for one nobody signed."""
+    found: list[Changed] = []
+    for stored in run.records():
+        row = row_of(stored)
+        if row.kind is not Kind.METER or row.public.get("what") != "swap":
+            continue
+        said = row.content()
+        if not swap_of(said).signed:
+            raise BadError(
+                f"that {said['meter']} was changed is not signed by the key it names",
+                row.seq, row.utc_s,
+            )  # fmt: skip
+        kept = ("meter", "at_utc_s", "by", "reason", "last_old_kwh", "first_new_kwh", "force",
+                "outcome")  # fmt: skip
+        key = key_id(bytes.fromhex(said["key"]))
+        found.append({"seq": row.seq, "key_id": key} | {name: said[name] for name in kept})
+    return found
 
 
 def _hold_checks(leaves: list[bytes], run: Run, first: int, utc_s: int) -> None:

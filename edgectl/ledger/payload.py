@@ -5,6 +5,7 @@ the same again before each signed head, so that an hour can be read alone. SECON
 one UTC second. GAP says that scans were lost to the ledger, and how many. CLOCK says that UTC was
 set or a leap second is due. COUNTER is a count of somebody's compute, with its source. CORRECTION
 refers to an earlier record, which stays as it is. FACTOR is an emission factor that seconds name.
+or that a meter was changed, as somebody signed it.
 
 Energy and carbon are sums of the journal's integers; nothing is rounded on the way. What concerns
 a tenant's loads stands in the tenant's part, the rest in the site's: see record.py.
@@ -64,6 +65,7 @@ class Kind(IntEnum):
     COUNTER = 5
     NAMES = 6
     FACTOR = 7
+    METER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,29 @@ class Correct:
     reason: str
     figures: Payload
     part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSaid:
+    """A METER record that is to be appended.
+
+    what   standing or swap
+    """
+
+    what: str
+    content: Payload
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dark:
+    """A time in which no controller ran: a GAP record of no scans."""
+
+    before_ns: int
+    after_ns: int
+
+
+Appended = Correct | MeterSaid | Dark
 
 
 @dataclass(frozen=True, slots=True)

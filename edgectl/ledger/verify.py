@@ -18,7 +18,7 @@ from typing import Any
 
 from edgectl.errors import LedgerError
 from edgectl.ledger import month
-from edgectl.ledger.digest import Answer, BadError, Task, digest_task
+from edgectl.ledger.digest import Answer, BadError, Changed, Task, digest_task
 from edgectl.ledger.heads import TreeHead, chain_fault, trusted
 from edgectl.ledger.keys import key_id
 from edgectl.ledger.merkle import Frontier
@@ -61,6 +61,7 @@ class Result:
     bad_seq: int | None = None
     bad_utc_s: int | None = None
     notes: list[str] = field(default_factory=list)
+    changes: list[Changed] = field(default_factory=list)  # meters changed, each signed
 
 
 def find_files(ledger: Path) -> list[Path]:
@@ -342,7 +343,8 @@ class _Verifier:
                     self.tree.size,
                     task[0].utc_s,
                 )
-            for first, end, subtrees in future.result():
+            for first, end, subtrees, changed in future.result():
+                self.result.changes += changed
                 if first != self.tree.size:
                     raise BadError(
                         f"after record {self.tree.size - 1} comes {first}", self.tree.size

@@ -21,7 +21,9 @@ from edgectl.ledger.payload import (
     SECOND_NS,
     Array,
     Correct,
+    Dark,
     Kind,
+    MeterSaid,
     Payload,
     Said,
     clock_said,
@@ -210,6 +212,17 @@ class LedgerWriter:
             refers_to, correct.reason, correct.figures, correct.part, self._split.parts
         )
         self.spool.append((self._row(Kind.CORRECTION, self._clock(), said), self.cursor))
+
+    def book_meter(self, said: MeterSaid) -> None:
+        """Where the meters' counters stand, or that one was changed."""
+        parts = only_part(said.part, self._split.parts, said.content)
+        row = self._row(Kind.METER, self._clock(), Said({"what": said.what}, parts))
+        self.spool.append((row, self.cursor))
+
+    def book_dark(self, dark: Dark) -> None:
+        """A GAP record of no scans: nothing ran between two runs."""
+        said = gap_said(0, dark.before_ns, dark.after_ns)
+        self.spool.append((self._row(Kind.GAP, self._clock(), said), self.cursor))
 
     def _row(self, kind: Kind, clock: ClockState, said: Said) -> Row:
         """A record that covers no scan."""

@@ -98,6 +98,7 @@ def _point(row: PointSection, source: str) -> Point:
         every=row.every_scans,
         printed=row.printed,
         source=row.source or source,
+        modulus=row.modulus or 0,
     )
 
 

@@ -37,6 +37,8 @@ FIRMWARE_WORDS = {"words": 4, "bytes": 2, "nibbles": 1}  # that fit a version's 
 PROBE_ALTERNATIVES_MAX = 8  # fieldbus.pxd
 OUTPUT_WORDS_MAX = 16  # process_image.pxd
 ADDRESSES = 0x10000  # MAP 4.4
+COUNTED_BITS = {"u16": 16, "u32": 32, "u64": 64, "s16": 15, "s32": 31, "s64": 63, "f32": 128,
+                "f64": 1024}  # fmt: skip
 
 
 def check_profile(report: Report, file: ProfileFile) -> None:
@@ -46,6 +48,7 @@ def check_profile(report: Report, file: ProfileFile) -> None:
     for at, point in enumerate(file.point):
         _check_point(report, ("point", at), point, file.modbus.max_registers)
         _check_reach(report, ("point", at), point, file)
+        _check_modulus(report, ("point", at), point)
     _check_overlaps(report, file.point)
     _check_reply(report, file.modbus)
     _check_identity_present(report, file)
@@ -153,6 +156,28 @@ def _check_point(report: Report, path: Path, point: PointSection, max_registers:
             f"Check the address, or raise max_registers to at least {words}.",
             RANK_VALUE,
         )
+
+
+def _check_modulus(report: Report, path: Path, point: PointSection) -> None:
+    """A roll-over is of an energy counter, fits its register, and has a source."""
+    if point.modulus is None and point.modulus_source is None:
+        return
+    width = COUNTED_BITS.get(point.type, 0)
+    if point.unit not in UNITS or UNITS[point.unit].si != "J" or not width:
+        problem = f"a roll-over on a {point.type} in {point.unit}, which counts no energy"
+    elif point.modulus is None or point.modulus_source is None:
+        problem = "modulus and modulus_source stand together; one of them is missing"
+    elif point.modulus > 2**width:
+        problem = f"modulus is {point.modulus}; a {point.type} counts to {2**width - 1}"
+    else:
+        return
+    report.add(
+        (*path, "modulus" if point.modulus is not None else "modulus_source"),
+        problem,
+        "At a roll-over the way over the top is booked as energy that flowed.",
+        "Take the highest value from the maker's manual and name the page, or remove both.",
+        RANK_VALUE,
+    )
 
 
 def _check_reach(report: Report, path: Path, point: PointSection, file: ProfileFile) -> None:

@@ -44,6 +44,7 @@ class Point:
     sf_address     register of the SunSpec scale factor, None without
     valid_min/max  SI, after sign
     raw_unit       unit as the profile names it, before conversion to SI
+    modulus        raw value at which a counter rolls over to 0; 0: at its width
     """
 
     name: str
@@ -66,6 +67,7 @@ class Point:
     every: int
     printed: str | None
     source: str
+    modulus: int = 0
 
     @property
     def first_word(self) -> int:

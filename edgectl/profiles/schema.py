@@ -184,6 +184,15 @@ class PointSection(Section):
     every_scans: Annotated[int, Field(ge=1, le=36_000)] = Field(
         default=1, description="Read at every n-th scan."
     )
+    modulus: Annotated[int, Field(ge=2, le=2**63)] | None = Field(
+        default=None,
+        description="Of a counter: the raw value that would follow its highest, where it shows 0 "
+        "again; 1000000000 after 999999999. An integer rolls over at its width without it, a "
+        "float never.",
+    )
+    modulus_source: Text | None = Field(
+        default=None, description="Where the maker says so; a guess would invent energy."
+    )
     source: Text | None = Field(
         default=None, description="Where this register is documented, when not as the device."
     )

@@ -29,6 +29,7 @@ MINUTE_S = 60
 STEPS = ((900, 1), (6 * HOUR_S, 10), (2 * 86_400, 60), (40 * 86_400, 900))
 STEP_MAX_S = HOUR_S
 NAMED = ("measured", "estimated", "substituted")
+LISTED = (Kind.GAP, Kind.CLOCK, Kind.COUNTER)  # of the period; corrections of any time
 LISTED_MAX = 10_000  # gaps, corrections and clock records that are kept one by one
 
 Way = tuple[str, str]
@@ -105,6 +106,7 @@ class Books:
     samples: dict[str, list[int]] = field(default_factory=dict)  # by tenant: all, good
     gaps: list[dict[str, Any]] = field(default_factory=list)
     corrections: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)  # of meters
     clocks: list[dict[str, Any]] = field(default_factory=list)
     counters: list[dict[str, Any]] = field(default_factory=list)
     factors: Provenance = field(default_factory=Provenance)
@@ -211,9 +213,8 @@ class _Reader:
             self.follows = False
         elif row.kind is Kind.FACTOR:
             books.factors.record(row.public)
-        if row.kind is Kind.CORRECTION or (
-            inside and row.kind in (Kind.GAP, Kind.CLOCK, Kind.COUNTER)
-        ):
+        changed = row.kind is Kind.METER and row.public.get("what") == "swap"
+        if row.kind is Kind.CORRECTION or (inside and (changed or row.kind in LISTED)):
             self._listed(row)
 
     def _start(self, row: Row) -> None:
@@ -248,7 +249,9 @@ class _Reader:
                 said, self.books.from_s, self.books.to_s
             ):
                 return
-            into = self.books.counters if row.kind is Kind.COUNTER else self.books.corrections
+            into = {Kind.COUNTER: self.books.counters, Kind.METER: self.books.changes}.get(
+                row.kind, self.books.corrections
+            )
         if len(into) < LISTED_MAX or row.kind is Kind.COUNTER:
             into.append(said)
 

@@ -84,6 +84,9 @@ def quality(books: Books, tenant: str | None = None) -> dict[str, Any]:
         "corrections": [
             _told(each) for each in books.corrections if tenant in (None, each["tenant"])
         ],
+        "meters_changed": [
+            _told(each) for each in books.changes if tenant in (None, each["tenant"])
+        ],
         "restarts": max(0, len(books.runs) - 1),
         "used_min_mg_per_kwh": min((each for each in lows if each is not None), default=None),
         "used_max_mg_per_kwh": max((each for each in highs if each is not None), default=None),

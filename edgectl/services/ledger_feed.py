@@ -19,7 +19,8 @@ from edgectl.ledger.clock import ClockState, clock_state
 from edgectl.ledger.factors import FactorsInForce, UsedFactor, last_factors
 from edgectl.ledger.heads import TreeHead
 from edgectl.ledger.keys import key_id
-from edgectl.ledger.payload import SECOND_NS, Correct, Kind
+from edgectl.ledger.payload import SECOND_NS, Appended, Correct, Kind, MeterSaid
+from edgectl.ledger.rows import Row
 from edgectl.ledger.signing import (
     HEAD_INTERVAL_S,
     KeyRing,
@@ -144,24 +145,45 @@ class LedgerFeed:
         """All that was booked is written."""
         return self._ledger is not None and self._writer is not None and not self._writer.spool
 
-    def correct(self, corrections: Sequence[Correct]) -> bool:
-        """Append corrections of seconds that are written; True once they are, too.
+    def correct(self, appended: Sequence[Appended]) -> bool:
+        """Append what the meters' counters say of seconds that are written; True once it is, too.
 
-        They are not written where anything still waits before them: ask again. One that was
+        It is not written where anything still waits before it: ask again. A correction that was
         written already does no harm, as the later of two for the same window holds.
         """
         if not self.settled:
             return False
         assert self._writer is not None, "what is settled has a writer"
         try:
-            numbers = self._numbers({each.last_seq for each in corrections})
-            for each in corrections:
-                self._writer.book_correction(each, numbers.get(each.last_seq, NOT_FOUND))
+            corrected = {each.last_seq for each in appended if isinstance(each, Correct)}
+            numbers = self._numbers(corrected) if corrected else {}
+            for each in appended:
+                if isinstance(each, Correct):
+                    self._writer.book_correction(each, numbers.get(each.last_seq, NOT_FOUND))
+                elif isinstance(each, MeterSaid):
+                    self._writer.book_meter(each)
+                else:
+                    self._writer.book_dark(each)
             self._writer.flush()
         except EdgectlError as error:
             self._failed(error, time.monotonic())
             return False
         return True
+
+    @property
+    def key(self) -> Path:
+        """The private key's file."""
+        return key_path(self._policy, self.site, self.directory)
+
+    def newest(self) -> list[Row]:
+        """The newest records in order, as far back as one is looked for; [] while some wait."""
+        if not self.settled or self._ledger is None:
+            return []
+        try:
+            return list(self._ledger.rows(None, max(0, self._ledger.next_seq - REFERRED_BACK[-1])))
+        except EdgectlError as error:
+            self._failed(error, time.monotonic())
+            return []
 
     def _numbers(self, last_seqs: set[int]) -> dict[int, int]:
         """Numbers of this run's SECOND records, by the last journal record of each."""

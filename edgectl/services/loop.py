@@ -150,6 +150,7 @@ class Services:
 
     def close(self) -> None:
         """Let go of everything. The second under way stays in the journal."""
+        self._registers.close()
         self._ledger.close()
         self._alarms.detach()
         self._alarms.close()

@@ -9,255 +9,27 @@ written twice is the same window, and whoever reads takes it once.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
-from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgectl._kernel.quality import Quality
-from edgectl.accounting.bounds import point_u_ratio
-from edgectl.accounting.counters import MJ_PER_J, WIDTH_BITS, steps_of
-from edgectl.accounting.following import Closed, Followed, Margin, MarginBook, Second, Shown
-from edgectl.accounting.registers import Counter, Event
-from edgectl.errors import DataError, SegmentError
+from edgectl.accounting.following import Closed, Followed
+from edgectl.accounting.margins import Margin
+from edgectl.accounting.registers import Event
 from edgectl.events import emit
-from edgectl.image import JournalBatch, SegmentReader
-from edgectl.image.points import PointDecoder
+from edgectl.image import SegmentReader
 from edgectl.image.reader import JOURNAL_BATCH
-from edgectl.ledger.payload import SECOND_NS, Correct, split_of
-from edgectl.ledger.writer import STEP_NS
+from edgectl.ledger.payload import SECOND_NS, Appended, Correct, Dark
+from edgectl.ledger.swap import swaps_path
 from edgectl.services.ledger_feed import LedgerFeed
+from edgectl.services.meter_swaps import SwapDesk
+from edgectl.services.register_dark import lit_of
+from edgectl.services.register_run import STATE_VERSION, Run
 
-NS_PER_US = 1_000
-RING_SCANS = 400  # how old a reading of a counter may be, in scans
 WAITING_MAX = 5_000  # corrections that the ledger cannot take yet
 BATCHES_PER_PUMP = 5
-STATE_VERSION = 1
-DENOMINATOR_MAX = 1_000_000  # of a step in J: profiles scale by decimal fractions
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a margin's points stand: in the record, and in the directory's table."""
-
-    powers: tuple[int, ...]
-    counters: tuple[tuple[int, int], ...]
-
-
-class _Run:
-    """One run of the controller, as its counters see it."""
-
-    def __init__(self, reader: SegmentReader) -> None:
-        directory = reader.directory
-        self.reader = reader
-        self.decoder = PointDecoder(directory)
-        self.margins = margins_of(directory)
-        self.books: list[MarginBook | None] = [None] * len(self.margins)
-        self.next_seq = reader.oldest_seq
-        self.hold_ns = int(directory.get("meter_hold_ns") or 0)
-        self.last_utc_ns: int | None = None
-        self.pending: Array = np.zeros(0, reader.layout.record)
-        self._kept: list[Any] = []  # of books that are not made yet
-        self._points = directory["points"]
-        journaled = [each["name"] for each in self._points if each["journaled"]]
-        place = {name: at for at, name in enumerate(journaled)}
-        self.places = [
-            _Place(
-                tuple(place[tag] for tag in each.powers),
-                tuple((place[tag], self.decoder.index[tag]) for tag in each.counters),
-            )
-            for each in self.margins
-        ]
-        self.good_ns = [[0] * len(each.powers) for each in self.margins]
-        self.times_ns: Array = np.zeros(0, np.int64)
-        self.sums_mj: Array = np.zeros((0, len(self.margins)), np.int64)
-        self.power_max_w = {
-            each["power"]: max(1, int(each["power_max_w"]))
-            for each in directory.get("meters") or ()
-        }
-        self.unfollowed: set[str] = set()
-
-    def make_books(self) -> list[tuple[str, str]]:
-        """Books of margins whose counters' steps are known now; what never will be, and why."""
-        refused = []
-        if any(each is None for each in self.books):
-            try:
-                self.decoder.learn(self.reader.snapshot()["samples"])
-            except SegmentError:
-                return []  # there is none yet, or it is being written: at the next call
-        for at, margin in enumerate(self.margins):
-            if self.books[at] is not None or margin.counters[0] in self.unfollowed:
-                continue
-            counters = []
-            for tag, power in zip(margin.counters, margin.powers, strict=True):
-                found = self._counter(tag, self.power_max_w[power])
-                if isinstance(found, str):
-                    refused.append((tag, found))
-                    self.unfollowed.add(margin.counters[0])
-                elif found is not None:
-                    counters.append(found)
-            if len(counters) == len(margin.counters):
-                book = self.books[at] = MarginBook(margin, counters)
-                if self._kept and self._kept[at] is not None:
-                    book.resume(self._kept[at])
-        return refused
-
-    def _counter(self, tag: str, power_max_w: int) -> Counter | str | None:
-        """The counter; why there is none, or None where its scale factor is not read yet."""
-        point = self._points[self.decoder.index[tag]]
-        bits = WIDTH_BITS.get(str(point["type"]))
-        if bits is None or point["offset"]:
-            return f"a counter of type {point['type']} has no fixed step"
-        exponent = 0
-        if point["factor"]:
-            if point["factor"] not in self.decoder.exponents:
-                return None
-            exponent = self.decoder.exponents[point["factor"]]
-        step_j = Fraction(abs(point["scale"])).limit_denominator(DENOMINATOR_MAX)
-        return Counter(tag, step_j * Fraction(10) ** exponent * MJ_PER_J, 2**bits, power_max_w)
-
-    def forget(self) -> None:
-        """Seconds are missing, or UTC was set."""
-        self.times_ns, self.sums_mj = self.times_ns[:0], self.sums_mj[:0]
-        for book in self.books:
-            if book is not None:
-                book.forget()
-
-    def state(self) -> dict[str, Any]:
-        """Where it stands, in plain types."""
-        kept = self._kept or [None] * len(self.books)
-        return {
-            "version": STATE_VERSION,
-            "boot_id": self.reader.boot_id,
-            "meters": [list(each.counters) for each in self.margins],
-            "next_seq": self.next_seq - len(self.pending),
-            "last_utc_ns": self.last_utc_ns,
-            "good_ns": self.good_ns,
-            "exponents": self.decoder.exponents,
-            "books": [
-                book.state() if book is not None else old
-                for book, old in zip(self.books, kept, strict=True)
-            ],
-        }
-
-    def resume(self, said: Mapping[str, Any]) -> None:
-        """Go on from what state() said of this run."""
-        self.next_seq, self.last_utc_ns = int(said["next_seq"]), said["last_utc_ns"]
-        self.good_ns = said["good_ns"]
-        self.decoder.exponents.update(said["exponents"])
-        self._kept = said["books"]
-
-    def seconds(self, batch: JournalBatch, *, whole: bool) -> Iterator[tuple[int, Followed]]:
-        """Take records; of each second over, each margin and what came of it.
-
-        whole   nothing of the last second is still to come
-        """
-        records = np.concatenate((self.pending, batch.records))
-        self.pending = records[:0]
-        self.next_seq = batch.next_seq
-        if not len(records):
-            return
-        utc_s = records["head"]["utc_ns"] // SECOND_NS
-        cuts = [0, *(np.flatnonzero(utc_s[1:] != utc_s[:-1]) + 1).tolist(), len(records)]
-        if not whole:
-            self.pending = records[cuts[-2] :]
-            del cuts[-1]
-        for low, high in pairwise(cuts):
-            yield from self._second(records[low:high])
-
-    def _second(self, records: Array) -> Iterator[tuple[int, Followed]]:
-        head = records["head"]
-        utc_ns = int(head["utc_ns"][0])
-        if self.last_utc_ns is not None:
-            step_ns = utc_ns - self.last_utc_ns - int(head["dt_ns"][0])
-            if abs(step_ns) > STEP_NS:
-                self.forget()
-        self.last_utc_ns = int(head["utc_ns"][-1])
-        booked = self._sums(records)
-        for at, margin in enumerate(self.margins):
-            estimated, substituted = self._grades(at, records)
-            book = self.books[at]
-            if book is None:
-                continue
-            second = Second(
-                utc_ns // SECOND_NS, int(head["seq"][-1]), booked[at], estimated, substituted
-            )
-            yield at, book.second(second, self._shown(at, margin, book, records[-1]))
-
-    def _sums(self, records: Array) -> list[int]:
-        """What the second booked of each margin; the sums by scan are remembered."""
-        flows = records["flows"]["energy_mj"]
-        columns = [
-            flows[:, each.index, :].sum(axis=1)
-            if each.source
-            else flows[:, :, each.index].sum(axis=1)
-            for each in self.margins
-        ]
-        by_scan = np.stack(columns, axis=1) if columns else np.zeros((len(records), 0), np.int64)
-        base = self.sums_mj[-1] if len(self.sums_mj) else np.zeros(len(self.margins), np.int64)
-        self.sums_mj = np.concatenate((self.sums_mj, base + by_scan.cumsum(axis=0)))[-RING_SCANS:]
-        self.times_ns = np.concatenate((self.times_ns, records["head"]["time_ns"]))[-RING_SCANS:]
-        return [int(each) for each in by_scan.sum(axis=0)]
-
-    def _grades(self, at: int, records: Array) -> tuple[int, int]:
-        """Scans estimated and substituted, by the kernel's own rule."""
-        estimated = substituted = 0
-        times_ns = records["head"]["time_ns"]
-        for nth, place in enumerate(self.places[at].powers):
-            bad = records["points"]["quality"][:, place] == Quality.QUALITY_BAD
-            if not bad.any():
-                self.good_ns[at][nth] = int(times_ns[-1])
-                continue
-            good_ns = self.good_ns[at][nth]
-            for time_ns, is_bad in zip(times_ns.tolist(), bad.tolist(), strict=True):
-                if not is_bad:
-                    good_ns = time_ns
-                elif good_ns and time_ns - good_ns <= self.hold_ns:
-                    estimated += 1
-                else:
-                    substituted += 1
-            self.good_ns[at][nth] = good_ns
-        return estimated, substituted
-
-    def _shown(self, at: int, margin: Margin, book: MarginBook, record: Any) -> list[Shown] | None:
-        """What the margin's counters showed last; None where one of them cannot be read."""
-        found: list[Shown] = []
-        end_ns = int(record["head"]["time_ns"])
-        for (place, index), reader in zip(self.places[at].counters, book.readers, strict=True):
-            point = record["points"][place]
-            value_j = self.decoder.decode(index, int(point["raw"]))
-            if point["quality"] != Quality.QUALITY_GOOD or value_j is None:
-                return None
-            read_ns = end_ns - int(point["age_us"]) * NS_PER_US
-            moved_mj = self._since(at, read_ns)
-            try:
-                steps = steps_of(reader.counter, value_j)
-            except DataError:
-                return None
-            if moved_mj is None or steps >= reader.counter.modulus:
-                return None
-            # Meters of one margin are booked together: each is taken as an even part of it.
-            found.append(Shown(steps, read_ns, moved_mj // len(margin.counters)))
-        assert len(found) == len(margin.counters), "one for each counter"
-        return found
-
-    def _since(self, at: int, read_ns: int) -> int | None:
-        """Booked since then; None where that is longer ago than is remembered."""
-        after = int(np.searchsorted(self.times_ns, read_ns))
-        if after >= len(self.times_ns):
-            return 0
-        if after == 0:
-            return None
-        before_ns, after_ns = (int(self.times_ns[each]) for each in (after - 1, after))
-        last, upper, lower = (int(self.sums_mj[each, at]) for each in (-1, after, after - 1))
-        part = (upper - lower) * (after_ns - read_ns) // (after_ns - before_ns)
-        return last - upper + part
+STAND_S = 3_600  # the counters' stands go into the ledger so often, and when a run ends
+STAND_LATER_S = 60  # after the hour: its last windows are closed then
 
 
 class RegisterFeed:
@@ -272,15 +44,16 @@ class RegisterFeed:
         self.disagreeing: dict[str, set[str]] = {}  # margins by device, in their newest window
         self._log = log
         self._ledger = ledger
-        self._run: _Run | None = None
-        self._waiting: list[Correct] = []
+        self._desk = SwapDesk(swaps_path(site, directory), log)
+        self._run: Run | None = None
+        self._waiting: list[Appended] = []
         self._failed = False
         self._saved_seq = -1
         self._said: set[tuple[str, Event]] = set()  # since a window of the counter closed
 
     def attach(self, reader: SegmentReader) -> None:
         """Follow this run, from where it was left."""
-        run = _Run(reader)
+        run = Run(reader)
         self.disagreeing, self._saved_seq = {}, -1
         said = self._kept()
         known = [list(each.counters) for each in run.margins]
@@ -290,7 +63,7 @@ class RegisterFeed:
                 self._make_books(run)
             except (LookupError, TypeError, ValueError, ArithmeticError) as error:
                 emit(self._log, "meter.state_failed", path=str(self.path), error=repr(error))
-                run = _Run(reader)
+                run = Run(reader)
         self._run = run
 
     def pump(self) -> None:
@@ -311,11 +84,14 @@ class RegisterFeed:
             whole = batch.next_seq >= self._ledger.booked_seq
             for at, followed in run.seconds(batch, whole=whole):
                 self._say(run, at, followed)
+        self._take_swaps(run)
+        self._light(run)
+        self._stand(run)
         if self._write() and run.next_seq != self._saved_seq:
             self._saved_seq = run.next_seq
             self._save(run)
 
-    def _make_books(self, run: _Run) -> None:
+    def _make_books(self, run: Run) -> None:
         for tag, reason in run.make_books():
             emit(self._log, "meter.not_followed", meter=tag, reason=reason)
 
@@ -329,11 +105,71 @@ class RegisterFeed:
         for at, book in enumerate(run.books):
             if book is not None:
                 self._say(run, at, Followed((), book.finish()))
+        self._keep_stands(run)
         if self._write():
             self._save(run)
         self._run = None
 
-    def _say(self, run: _Run, at: int, followed: Followed) -> None:
+    def close(self) -> None:
+        """The services end: where the counters stand is kept in the ledger, too."""
+        if self._run is not None:
+            self._keep_stands(self._run)
+            if self._write():
+                self._save(self._run)
+
+    def _take_swaps(self, run: Run) -> None:
+        """Statements that meters were changed; each is answered once it is in the ledger."""
+        if self._waiting or not self._ledger.settled:
+            return
+        for path in self._desk.waiting():
+            taken = self._desk.take(path, run, self._ledger.key, self._ledger.newest())
+            if taken is None:
+                continue
+            self._waiting.append(taken.said)
+            self._say(run, taken.at, Followed((), (taken.closed,) if taken.closed else ()))
+            if not self._write():
+                return  # it is judged again once the ledger can be written
+            content = taken.said.content
+            emit(self._log, "meter.changed", meter=content["meter"], by=content["by"],
+                 last_old_kwh=content["last_old_kwh"], first_new_kwh=content["first_new_kwh"],
+                 outcome=taken.outcome)  # fmt: skip
+            self._save(run)
+            self._desk.answer(path, outcome=taken.outcome)
+
+    def _light(self, run: Run) -> None:
+        """What went through while no controller ran."""
+        unlit = run.unlit()
+        if not unlit or self._waiting:
+            return
+        rows = self._ledger.newest()
+        if not rows:
+            return
+        before, found = lit_of(rows, run.reader.boot_id, unlit, run.changes)
+        run.lit |= set(unlit)
+        if before is not None and any(each.closed for each in found):
+            self._waiting.append(Dark((before.last_s + 1) * SECOND_NS, before.first_s * SECOND_NS))
+        for each in found:
+            if each.closed is None:
+                run.unexplained[each.at] = each.old
+            broken = tuple((tag, each.event) for tag in run.margins[each.at].counters)
+            self._say(run, each.at, Followed((), (each.closed,)) if each.closed
+                      else Followed(broken))  # fmt: skip
+
+    def _stand(self, run: Run) -> None:
+        """Once an hour, a minute after it."""
+        if run.last_utc_ns is None or run.unlit():
+            return
+        hour = (run.last_utc_ns // SECOND_NS - STAND_LATER_S) // STAND_S
+        if hour != run.stood and not self._waiting:
+            run.stood = hour
+            self._keep_stands(run)
+
+    def _keep_stands(self, run: Run) -> None:
+        said = run.stands()
+        if said is not None:
+            self._waiting.append(said)
+
+    def _say(self, run: Run, at: int, followed: Followed) -> None:
         margin = run.margins[at]
         for tag, event in followed.events:
             if event is Event.SWAPPED:  # beyond what its power can explain, time and again
@@ -389,7 +225,7 @@ class RegisterFeed:
         usable = isinstance(said, dict) and said.get("version") == STATE_VERSION
         return said if usable else None
 
-    def _save(self, run: _Run) -> None:
+    def _save(self, run: Run) -> None:
         """Keep where this stands; a file that cannot be written costs the open windows alone."""
         fresh = self.path.with_suffix(".new")
         try:
@@ -401,35 +237,3 @@ class RegisterFeed:
             self._failed = True
             return
         self._failed = False
-
-
-def margins_of(directory: Mapping[str, Any]) -> list[Margin]:
-    """What is metered by a device that counts, with the counters that stand for it.
-
-    directory   of the segment
-
-    Import counts what flows to a load, into a battery, and from the grid; export what a
-    battery or PV gives and what the grid takes. PV blocks are one source: all must count.
-    """
-    journaled = {each["name"] for each in directory["points"] if each["journaled"]}
-    parts = split_of(directory).sink_parts
-    sources, sinks = list(directory["sources"]), list(directory["sinks"])
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for each in directory.get("meters") or ():
-        groups.setdefault(each["of"], []).append(each)
-    found = []
-    for name, meters in groups.items():
-        for way, source in (("import", name == "grid"), ("export", name != "grid")):
-            tags = tuple(f"{each['power'].partition('.')[0]}.energy_{way}" for each in meters)
-            row = "export" if name == "grid" and not source else name
-            if row not in (sources if source else sinks) or not journaled.issuperset(tags):
-                continue
-            index = (sources if source else sinks).index(row)
-            found.append(
-                Margin(
-                    row, source, index, 0 if source else int(parts[index]), tags,
-                    tuple(each["power"] for each in meters),
-                    max(point_u_ratio(each["accuracy_class"], each["ct_class"]) for each in meters),
-                )
-            )  # fmt: skip
-    return found

@@ -96,6 +96,7 @@ def _ledger(path: Path, file: SiteFile) -> LedgerPolicy:
             for each in said.witnesses
         ),
         said.head_interval_s,
+        tuple((path.parent / each).absolute() for each in said.technician_keys),
     )
 
 

@@ -330,6 +330,7 @@ class LedgerPolicy:
     key: Path | None = None
     witnesses: tuple[str, ...] = ()
     interval_s: int = 3600
+    technicians: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

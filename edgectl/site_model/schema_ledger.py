@@ -23,6 +23,12 @@ class LedgerSection(Section):
         "hands pins the past.",
         examples=[["/mnt/auditor", "https://witness.example.org/heads"]],
     )
+    technician_keys: Annotated[list[Text], Field(max_length=64)] = Field(
+        default=[],
+        description="Public keys of those who may state that a meter was changed, beside the "
+        "ledger's own key.",
+        examples=[["/etc/edgectl/technician.key.pub"]],
+    )
     head_interval_s: Annotated[int, Field(ge=10, le=86_400)] = Field(
         default=3600,
         description="A head is signed at least so often; what comes after the last one is not "

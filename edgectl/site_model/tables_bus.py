@@ -121,7 +121,8 @@ def _fill_device(bus: Bus, filled: dict[str, int], at: int, link: int, device: D
 def _point_name(device: str, point: Point) -> dict[str, Any]:
     """What a reader of raw words needs to know of a point.
 
-    factor  names the register whose power of ten the value carries, too; "" where there is none
+    factor   names the register whose power of ten the value carries, too; "" where there is none
+    modulus  raw value at which a counter rolls over; 0 at its register's width
     """
     factor = "" if point.sf_address is None else f"{device}/{point.function}/{point.sf_address}"
     return {
@@ -132,6 +133,7 @@ def _point_name(device: str, point: Point) -> dict[str, Any]:
         "scale": point.scale,
         "offset": point.offset,
         "factor": factor,
+        "modulus": point.modulus,
     }
 
 

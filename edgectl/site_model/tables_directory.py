@@ -183,6 +183,7 @@ def _site(site: Site) -> dict[str, Any]:
             "key": str(site.ledger.key) if site.ledger.key else None,
             "witnesses": list(site.ledger.witnesses),
             "interval_s": site.ledger.interval_s,
+            "technicians": [str(each) for each in site.ledger.technicians],
         },
         "tenants": [
             {"id": each.id, "name": each.name, "loads": list(each.loads)} for each in site.tenants

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgectl.accounting.corrections import LOSSES, UNMETERED, Correction, Spread, Table
-from edgectl.accounting.following import Closed, Margin, MarginBook, Second, Shown
+from edgectl.accounting.following import Closed, MarginBook, Second, Shown
+from edgectl.accounting.margins import Margin
 from edgectl.accounting.registers import Counter
 
 SOURCES = ("grid", "pv", UNMETERED, "BESS-01")

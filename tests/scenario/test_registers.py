@@ -16,6 +16,7 @@ from edgectl.ledger.keys import load_public
 from edgectl.ledger.receipt import make_receipt
 from edgectl.ledger.verify import verify
 from edgectl.plant.wiring import WiringFault
+from edgectl.services.alarm_feed import AlarmFeed
 
 pytestmark = pytest.mark.untraced
 MJ_PER_J = 1_000
@@ -265,3 +266,22 @@ def test_a_meter_that_disagrees_with_its_counter_is_an_alarm_until_a_window_fits
     assert "MTR-01.REGISTER" in rig.asking()
     rig.run(1, Health())
     assert rig.state("MTR-01.REGISTER").base is State.RETURNED
+
+
+def test_a_ratio_set_in_the_meter_alone_raises_the_alarm_of_the_running_services(
+    tmp_path: Path,
+) -> None:
+    rig = RegisterRig(tmp_path, 1, WiringFault("MTR-06", "x10", None))
+    alarms = AlarmFeed("demo", tmp_path, rig.log)
+    alarms.attach(rig.reader)
+    rig.run(880)
+    alarms.pump(Health(disagreeing=rig.registers.devices))
+    assert alarms.book is not None
+    assert alarms.book.states["MTR-06.REGISTER"].base is State.NORMAL
+    rig.run(40)
+    alarms.pump(Health(disagreeing=rig.registers.devices))
+    assert alarms.book.states["MTR-06.REGISTER"].base is State.UNACKNOWLEDGED
+    assert alarms.book.states["MTR-01.REGISTER"].base is State.NORMAL
+    raised = [each["alarm"] for each in rig.said("alarm.annunciated")]
+    assert raised.count("MTR-06.REGISTER") == 1
+    alarms.close()

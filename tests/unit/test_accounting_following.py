@@ -7,8 +7,9 @@ import pytest
 
 from edgectl.accounting.bounds import MeterUncertainty, point_u_ratio
 from edgectl.accounting.corrections import Correction, Table, corrections_of
-from edgectl.accounting.following import Closed, Margin, MarginBook, Second, Shown
+from edgectl.accounting.following import Closed, MarginBook, Second, Shown
 from edgectl.accounting.gaps import Grade
+from edgectl.accounting.margins import Margin
 from edgectl.accounting.registers import Counter, Event
 
 NS_PER_S = 1_000_000_000

@@ -58,7 +58,7 @@ def test_one_wild_reading_costs_nothing() -> None:
 
 
 def test_fractions_of_a_step_are_carried() -> None:
-    third = Counter("M", Fraction(10_000, 3), 1_000_000, 1_000_000)
+    third = Counter("M", Fraction(10_000, 3), 10**10, 1_000_000)
     reader = CounterReader(third)
     energies = [reader.read(at * HOUR, at).energy_mj for at in range(4)]
     assert energies == [0, 3_333, 3_333, 3_334]

@@ -132,6 +132,18 @@ CASES = {
     "sentinel too wide": ('unit = "W"\nvalid = [-1e6, 1e6]\n\n[[point]]',
                           'unit = "W"\nsentinel = 0x1_0000_0000\nvalid = [-1e6, 1e6]\n\n[[point]]',
                           "sentinel = ", "sentinel is 0x100000000; type s32 has 32 bits"),
+    "roll-over of a power": ('unit = "W"\nvalid = [-1e6, 1e6]\n\n[[point]]',
+                             'unit = "W"\nmodulus = 1000\nmodulus_source = "p. 9"\n'
+                             'valid = [-1e6, 1e6]\n\n[[point]]',
+                             "modulus = ", "which counts no energy"),
+    "roll-over without source": ('unit = "W"\nvalid = [-1e6, 1e6]\n\n[[point]]',
+                                 'unit = "kWh"\nmodulus = 1000\n'
+                                 'valid = [-1e6, 1e6]\n\n[[point]]',
+                                 "modulus = ", "stand together"),
+    "roll-over beyond the register": ('unit = "W"\nvalid = [-1e6, 1e6]\n\n[[point]]',
+                                      'unit = "kWh"\nmodulus = 2147483649\nmodulus_source = "x"\n'
+                                      'valid = [-1e6, 1e6]\n\n[[point]]',
+                                      "modulus = ", "a s32 counts to 2147483647"),
     "two values": ('layout = ["u16:1", "s32:value"]', 'layout = ["s32:value", "s32:value"]',
                    "layout = ", "the layout has 2 values"),
     "constant too large": ('layout = ["u16:1", "s32:value"]', 'layout = ["u16:70000", "s32:value"]',
