@@ -14,6 +14,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from edgectl.accounting.bounds import MeterUncertainty
 from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
 from edgectl.ledger.origins import ACCOUNTS, ORIGINS
@@ -49,6 +50,7 @@ class Names:
     storages: tuple[str, ...]
     kinds: Mapping[str, str]  # load: it, aux
     tenants: tuple[Mapping[str, Any], ...]
+    meters: MeterUncertainty  # as its site file declares them
 
 
 @dataclass(slots=True)
@@ -224,7 +226,7 @@ class _Reader:
             str(said.get("carbon_basis") or "not recorded"),
             int(said["period_ns"] or SECOND_NS // 10),
             tuple(said["sources"]), tuple(said["sinks"]), tuple(said["storages"]),
-            dict(said["loads"]), tuple(said["tenants"]),
+            dict(said["loads"]), tuple(said["tenants"]), MeterUncertainty.declared(said),
         )  # fmt: skip
         self.books.runs.append(self.names)
         self.follows = False

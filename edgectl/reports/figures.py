@@ -7,6 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 from edgectl.accounting import kpi
+from edgectl.accounting.bounds import (
+    UNDECLARED_FACTOR,
+    UNDECLARED_METER,
+    UNDECLARED_TRANSFORMER,
+)
 from edgectl.accounting.uncertainty import (
     Bound,
     Contribution,
@@ -22,8 +27,10 @@ from edgectl.reports.declared import CATEGORIES, MJ_PER_KWH, Declared
 from edgectl.reports.mixture import FROM_PV, PV
 from edgectl.site_model import Site
 
-UNDECLARED_CLASS, UNDECLARED_CT = "1", "1"  # a meter of which nothing is known is a coarse one
-FACTOR_U_RATIO = 0.10  # no official figure; 5 to 20 % are published
+# A meter of which nothing is known is a coarse one; no official figure of factors exists.
+UNDECLARED_CLASS, UNDECLARED_CT = UNDECLARED_METER, UNDECLARED_TRANSFORMER
+FACTOR_U_RATIO = UNDECLARED_FACTOR
+WATER_LIMIT, HEAT_LIMIT = 0.02, 0.05  # of readings whose meter's class nobody declares
 ESTIMATED_LIMIT, SUBSTITUTED_LIMIT = 0.5, 1.0  # of energy that was not measured
 UG_PER_KG = 10**9
 
@@ -111,7 +118,7 @@ class Bounds:
         self.books, self.site, self.declared = books, site, declared
         self.factor_u_ratio = declared.factors.standard_uncertainty_ratio
         if self.factor_u_ratio is None:
-            self.factor_u_ratio = FACTOR_U_RATIO
+            self.factor_u_ratio = books.names.meters.factor if books.names else FACTOR_U_RATIO
         graded = {name: books.count(name) for name in ("measured", "estimated", "substituted")}
         whole = sum(graded.values()) or 1
         self.loose_ratio = (
@@ -133,6 +140,8 @@ class Bounds:
     def u_ratio(self, name: str) -> float:
         """Relative standard uncertainty of the metering point of a source or a sink."""
         meter = self.declared.meter_of(self.device_of(name))
+        if meter is None and self.books.names is not None:
+            return self.books.names.meters.of(name)  # as the run's site file says, or poor
         if meter is None:
             return meter_u_ratio(UNDECLARED_CLASS, UNDECLARED_CT)
         return meter_u_ratio(meter.accuracy_class, meter.transformer_class)
@@ -223,15 +232,23 @@ def _ratios(
     else:
         litres = Fraction(str(period.water_m3)) * 1000
         found.append(_figure(lambda: kpi.wue(litres, balance.it_mj), "WUE", "ISO/IEC 30134-9",
-                             "water declared by the operator"))  # fmt: skip
+                             f"water declared by the operator, taken as within "
+                             f"{WATER_LIMIT * 100:g} %",
+                             lambda: ratio_bound(_within(float(litres), WATER_LIMIT), it),
+                             MJ_PER_KWH))  # fmt: skip
     if period.heat_reused_kwh is None:
         found.append(absent("ERF", "1", "ISO/IEC 30134-6", "no heat hand-over declared"))
     else:
-        found.append(_erf(balance, period.heat_reused_kwh))
+        found.append(_erf(balance, period.heat_reused_kwh, facility))
     return found
 
 
-def _erf(balance: Balance, reused_kwh: float) -> Headline:
+def _within(value: float, limit_ratio: float) -> Bound:
+    """A declared reading that is taken to lie within a limit, evenly (GUM 4.3.7)."""
+    return Bound(value, rectangular(limit_ratio) * abs(value))
+
+
+def _erf(balance: Balance, reused_kwh: float, facility: Bound) -> Headline:
     """Energy reuse, unless more heat is declared than energy came in: another period's, or unit."""
     reused_mj = int(Fraction(str(reused_kwh)) * MJ_PER_KWH)
     if reused_mj > balance.facility_mj:
@@ -241,7 +258,8 @@ def _erf(balance: Balance, reused_kwh: float) -> Headline:
             f"{balance.facility_mj / MJ_PER_KWH:g} kWh consumed: of another period?",
         )  # fmt: skip
     return _figure(lambda: kpi.erf(reused_mj, balance.facility_mj), "ERF", "ISO/IEC 30134-6",
-                   "heat declared by the operator")  # fmt: skip
+                   f"heat declared by the operator, taken as within {HEAT_LIMIT * 100:g} %",
+                   lambda: ratio_bound(_within(reused_mj, HEAT_LIMIT), facility))  # fmt: skip
 
 
 def _figure(

@@ -31,6 +31,8 @@ def methods(
         f"SHA-256 {factors.sha256 or UNKNOWN}"
     )  # fmt: skip
     u_ratio = factors.standard_uncertainty_ratio
+    if u_ratio is None:
+        u_ratio = names.meters.factor if names else FACTOR_U_RATIO
     rows = [
         ("Tracing", "proportional sharing (Bialek 1996), each scan, in whole mJ and ug",
          "What leaves a bus leaves in the mixture that came in."),
@@ -56,7 +58,7 @@ def methods(
          "counted."),
         ("Uncertainty", f"GUM, k = 2. Meters of no declared class count as class "
          f"{UNDECLARED_CLASS} with transformers of class {UNDECLARED_CT}; the grid factor as "
-         f"{100 * (FACTOR_U_RATIO if u_ratio is None else u_ratio):g} % standard uncertainty"
+         f"{100 * u_ratio:g} % standard uncertainty"
          f"{'' if u_ratio is not None else ', not declared'}",
          "One meter errs the same way all the time; different meters independently."),
         ("Rounding", f"none before print; {ROUNDING} where a regulation's field has few decimals",
