@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Verify a ledger of edgectl, or a tenant's receipt, with nothing of edgectl.
+"""Verify a ledger of edgectl, a tenant's receipt or a sampled record, with nothing of edgectl.
 
   verify_ledger.py LEDGER --key KEY [--head HEAD]     a data directory, or one SITE-YYYY-MM.sqlite
   verify_ledger.py receipt FILE --key KEY             what `edgectl receipt` wrote
+  verify_ledger.py record FILE --key KEY              one of sample/ in an evidence pack
 
 KEY is a public key: PEM, or 64 hex digits. HEAD is a signed head that you kept from elsewhere.
 Needs Python 3.11 and the package `cryptography`. Written from docs/ledger.md, not from edgectl.
@@ -518,6 +519,19 @@ def verify_ledger(ledger: Path, key: bytes, pinned: list[Head], live: bool) -> s
 # ---- a tenant's receipt
 
 
+def head_of(document: dict[str, Any], key: bytes) -> Head:
+    """The signed head; its key is the one given, or one it handed over to, step by step."""
+    keys = {key}
+    for each in document["handovers"]:
+        hand = Head.published(each)
+        if hand.key in keys and hand.next_key:
+            keys.add(hand.next_key)
+    head = Head.published(document["head"])
+    if head.key not in keys or head.site != document["site"]:
+        raise BadError("its head is not signed by the key given, nor by one it handed over to")
+    return head
+
+
 class ReceiptCheck:
     """What a receipt says, once it is proved: sums of the tenant's own records."""
 
@@ -533,18 +547,6 @@ class ReceiptCheck:
         self.counters: dict[tuple[str, str, str], list[float]] = {}
         self.corrections: list[dict[str, Any]] = []
         self.reached = self.left = False  # the first second asked for, and the one after the last
-
-    def head(self, key: bytes) -> Head:
-        """The signed head; its key is the one given, or one it handed over to, step by step."""
-        keys = {key}
-        for each in self.document["handovers"]:
-            hand = Head.published(each)
-            if hand.key in keys and hand.next_key:
-                keys.add(hand.next_key)
-        head = Head.published(self.document["head"])
-        if head.key not in keys or head.site != self.document["site"]:
-            raise BadError("its head is not signed by the key given, nor by one it handed over to")
-        return head
 
     def record(self, seq: int, shown: dict[str, str]) -> bytes:
         """The leaf of one record; what it shows is taken in."""
@@ -661,7 +663,7 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise UnreadableError(f"{path}: it is not a receipt: {error}") from error
     try:
-        head = check.head(key)
+        head = head_of(document, key)
         tree = Tree(first, left)
         for seq, each in enumerate(shown, start=first):
             tree.add(check.record(seq, each))
@@ -679,6 +681,58 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
     return check.summary(head)
 
 
+# ---- one record of a verifier's sample
+
+
+def verify_record(path: Path, key: bytes) -> dict[str, Any]:
+    """What a sampled record says, proved (RFC 9162, 2.1.3.2). Raises BadError, UnreadableError."""
+    try:
+        document = json.loads(path.read_bytes())
+        if document["format"] != "edgectl.record/1":
+            raise UnreadableError(f"{path}: not a sampled record of a known form")
+        seq, proof = int(document["seq"]), [bytes.fromhex(each) for each in document["proof"]]
+        head, *rest = (
+            base64.b64decode(text, validate=True)
+            for text in (
+                document["record"],
+                *(p[n] for p in document["parts"] for n in ("salt", "part")),
+            )
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableError(f"{path}: it is not a sampled record: {error}") from error
+    try:
+        tree, said = head_of(document, key), said_by(head)
+        pairs = zip(rest[::2], rest[1::2], strict=True)
+        node = sha(b"\0", head, *(sha(b"\2", salt, part) for salt, part in pairs))
+        at, last = seq, tree.size - 1
+        for each in proof:
+            if at & 1 or at == last:
+                node = sha(b"\1", each, node)
+                while at and not at & 1:
+                    at, last = at >> 1, last >> 1
+            else:
+                node = sha(b"\1", node, each)
+            at, last = at >> 1, last >> 1
+        if (said["seq"], said["site"]) != (seq, document["site"]):
+            raise BadError(f"record {said['seq']} of {said['site']} stands in its place", seq)
+        if last or node != tree.root or any(len(salt) != 16 for salt in rest[::2]):
+            raise BadError(f"it is not the one under signed head {tree.number}", seq)
+        owns = [said_by(each) for each in rest[1::2]]
+        sums = {name: sum(sum(struct.unpack(f"<{len(own[name]) // 8}q", own[name]))
+                          for own in owns) for name in ("energy_mj", "carbon_ug")}  # fmt: skip
+    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+        raise BadError(f"it cannot be read: {error!r}", seq) from error
+    return {
+        "site": said["site"],
+        "record": seq,
+        "utc_s": said["utc_s"],
+        **sums,
+        "clock": said["clock"],
+        "head_number": tree.number,
+        "head_records": tree.size,
+    }
+
+
 def read_heads(path: Path) -> list[Head]:
     """Heads of a file, or of every file of a witness's directory."""
     files = sorted(path.glob("*.head.json")) if path.is_dir() else [path]
@@ -689,20 +743,21 @@ def main() -> int:
     """Command line; the exit status."""
     as_written = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
-    parser.add_argument("what", nargs="+", metavar="LEDGER | receipt FILE")
+    parser.add_argument("what", nargs="+", metavar="LEDGER | receipt FILE | record FILE")
     parser.add_argument("--key", required=True, type=Path, help="public key: PEM or hex")
     parser.add_argument("--head", action="append", default=[], type=Path, help="kept elsewhere")
     parser.add_argument("--live", action="store_true", help="it is being written now")
     asked = parser.parse_args()
     try:
         key = read_key(asked.key)
-        if asked.what[0] == "receipt" and len(asked.what) == 2:
-            print(json.dumps(verify_receipt(Path(asked.what[1]), key)))
+        alone = {"receipt": verify_receipt, "record": verify_record}.get(asked.what[0])
+        if alone and len(asked.what) == 2:
+            print(json.dumps(alone(Path(asked.what[1]), key)))
         elif len(asked.what) == 1:
             pinned = [head for path in asked.head for head in read_heads(path)]
             print(f"{asked.what[0]}: {verify_ledger(Path(asked.what[0]), key, pinned, asked.live)}")
         else:
-            parser.error("give LEDGER, or receipt FILE")
+            parser.error("give LEDGER, receipt FILE, or record FILE")
     except BadError as bad:
         print(f"{asked.what[-1]}: BAD. {bad}")
         return 1

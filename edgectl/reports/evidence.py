@@ -15,12 +15,12 @@ from edgectl.ledger import Ledger
 from edgectl.reports.books import Books
 from edgectl.reports.colours import PRINT, SCREEN, on
 from edgectl.reports.declared import Declared
-from edgectl.reports.diagram import diagram_of
+from edgectl.reports.diagram import NO_CLASS, diagram_of, sheets_of
 from edgectl.reports.figures import balance_of
 from edgectl.reports.indirect import indirect
 from edgectl.reports.materiality import materiality
-from edgectl.reports.page import rendered
-from edgectl.reports.sample import sample
+from edgectl.reports.page import pdf_of, rendered
+from edgectl.reports.sample import alone, sample
 from edgectl.site_model import Site
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of a ZIP: the same evidence makes the same bytes
@@ -63,6 +63,15 @@ def meters_of(site: Site | None, declared: Declared) -> list[dict[str, str]]:
     return rows
 
 
+def classes_of(meters: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Accuracy of each metering device in words, for the diagram."""
+    return {
+        each["device"]: NO_CLASS if each["accuracy_class"] == NOT_DECLARED
+        else f"class {each['accuracy_class']}, CT {each['transformer_class']}"
+        for each in meters
+    }  # fmt: skip
+
+
 def _date(value: date | None) -> str:
     return value.isoformat() if value else NOT_DECLARED
 
@@ -76,16 +85,22 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
     part = indirect(balance, pack.declared, pack.schema)
     weighed = materiality(pack.books, pack.site, pack.declared, balance,
                           document["coverage"]["substituted_or_missing_ratio"])  # fmt: skip
-    diagram = diagram_of(pack.site) if pack.site else None
-    page = rendered(
-        "evidence.html.j2", d=document, site=pack.site, e=pack.declared.evidence, meters=meters,
-        diagram=on(diagram, SCREEN) if diagram else None, materiality=weighed, sample=found,
-        xml=part,
-    )  # fmt: skip
+    classes = classes_of(meters)
+    sheets = sheets_of(pack.site, classes) if pack.site else []
+
+    def page(pdf: bool) -> str:
+        inks = PRINT if pdf else SCREEN
+        return rendered(
+            "evidence.html.j2", d=document, pdf=pdf, site=pack.site, e=pack.declared.evidence,
+            meters=meters, sheets=[on(each, inks) for each in sheets], materiality=weighed,
+            sample=found, xml=part, no_buses=pack.site is not None and not pack.site.buses,
+        )  # fmt: skip
+
     files = {
         "README.txt": f"CBAM-style evidence pack. Open evidence.html.\n{document['cbam']}\n"
                       f"indirect.xml: {part.said}\n".encode(),
-        "evidence.html": page.encode(),
+        "evidence.html": page(False).encode(),
+        "evidence.pdf": pdf_of(page(True), "evidence.pdf"),
         "meters.csv": _csv(meters),
         "hourly.csv": _csv(_hourly(document)),
         "uncertainty.csv": _csv(
@@ -96,9 +111,10 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
              for each in document["quality"]["gaps"]], ("utc", "record", "scans")),
         "materiality.json": _json(weighed),
         "sample.json": _json(found),
+        **alone(found),
     }  # fmt: skip
-    if diagram:
-        files["single-line.svg"] = on(diagram, PRINT).encode()
+    if pack.site:
+        files["single-line.svg"] = on(diagram_of(pack.site, classes), PRINT).encode()
     if part.xml:
         files["indirect.xml"] = part.xml
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

@@ -108,6 +108,11 @@ class _Optional(dict[str, str]):
 
 def write_pdf(document: dict[str, Any], pictures: dict[str, str], path: Path) -> None:
     """The page as PDF. Raises ReportError where a package or library is missing."""
-    weasyprint = need("weasyprint", "report.pdf")
-    page = html_of(document, pictures, pdf=True)
-    weasyprint.HTML(string=page, base_url="about:blank").write_pdf(path)
+    path.write_bytes(pdf_of(html_of(document, pictures, pdf=True), "report.pdf"))
+
+
+def pdf_of(page: str, purpose: str) -> bytes:
+    """A page as PDF. Raises ReportError where a package or library is missing."""
+    weasyprint = need("weasyprint", purpose)
+    content: bytes = weasyprint.HTML(string=page, base_url="about:blank").write_pdf()
+    return content

@@ -5,6 +5,7 @@ therefore confidential between operator and verifier.
 """
 
 import base64
+import json
 import random
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgectl.ledger.rows import row_of
 from edgectl.reports.words import iso
 
 FORMAT = "edgectl.sample/1"
+RECORD_FORMAT = "edgectl.record/1"
 COUNT = 25
 
 
@@ -24,7 +26,7 @@ def sample(ledger: Ledger, from_s: int, to_s: int, seed: int, count: int = COUNT
     seed    of the choice: whoever knows it can repeat it
     count   how many, or all there are
     """
-    heads = [head for head, _ in ledger.heads()]
+    heads = [each for each, _ in ledger.heads()]
     index = ledger.index()
     if not heads or not index or index[0][0] != 0:
         return _none(seed, "no signed head, or earlier months are not in this directory")
@@ -42,8 +44,22 @@ def sample(ledger: Ledger, from_s: int, to_s: int, seed: int, count: int = COUNT
     chosen = sorted(random.Random(seed).sample(seconds, min(count, len(seconds))))
     return {
         "format": FORMAT, "seed": seed, "of": len(seconds), "head": head.document().decode(),
-        "size": head.size, "root": head.root.hex(),
+        "handovers": [json.loads(each.document()) for each in heads
+                      if each.next_key is not None and each.number < head.number],
+        "site": ledger.site, "size": head.size, "root": head.root.hex(),
         "records": [_shown(ledger, seq, leaves, head.root) for seq in chosen],
+    }  # fmt: skip
+
+
+def alone(found: dict[str, Any]) -> dict[str, bytes]:
+    """Each sampled record as a file that tools/verify_ledger.py checks by itself, by name."""
+    return {
+        f"sample/record-{each['seq']:09d}.json": (json.dumps({
+            "format": RECORD_FORMAT, "site": found["site"], "seq": each["seq"], "utc": each["utc"],
+            "head": json.loads(found["head"]), "handovers": found["handovers"],
+            "record": each["head"], "parts": each["parts"], "proof": each["proof"],
+        }, indent=1) + "\n").encode()
+        for each in found["records"]
     }  # fmt: skip
 
 
