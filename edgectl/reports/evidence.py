@@ -20,8 +20,10 @@ from edgectl.reports.figures import balance_of
 from edgectl.reports.indirect import indirect
 from edgectl.reports.materiality import materiality
 from edgectl.reports.page import pdf_of, rendered
+from edgectl.reports.plan import KINDS
 from edgectl.reports.sample import alone, sample
 from edgectl.site_model import Site
+from edgectl.site_model.tables_directory import Metered
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of a ZIP: the same evidence makes the same bytes
 NOT_DECLARED = "not declared"
@@ -41,21 +43,26 @@ class Pack:
 
 
 def meters_of(site: Site | None, declared: Declared) -> list[dict[str, str]]:
-    """Every metering point of the boundary with what is declared of it."""
+    """Every metering point of the boundary with what is declared of it, here or in the site file."""
     if site is None:
         return []
-    tags = [("grid connection", site.grid.power)]
-    tags += [(f"PV {each.id}", each.power) for each in site.pvs]
-    tags += [(f"battery {each.id}", each.power) for each in site.batteries]
-    tags += [(f"{each.kind.upper()} bus {each.id}", each.power) for each in site.loads]
+    points: list[tuple[str, Metered]] = [("grid connection", site.grid)]
+    points += [(f"feeder {each.id}, {each.from_bus} to {each.to_bus}", each)
+               for each in site.feeders]  # fmt: skip
+    points += [(f"generator {each.id}", each) for each in site.generators]
+    points += [(f"PV {each.id}", each) for each in site.pvs]
+    points += [(f"battery {each.id}", each) for each in site.batteries]
+    points += [(f"{KINDS[each.kind]} {each.id}", each) for each in site.loads]
     rows = []
-    for meters, tag in tags:
-        device = site.device(tag.partition(".")[0])
+    for meters, point in points:
+        device = site.device(point.power.partition(".")[0])
         said = declared.meter_of(device.id)
         rows.append({
             "device": device.id, "meters": meters, "type": device.profile.name,
-            "accuracy_class": said.accuracy_class if said else NOT_DECLARED,
-            "transformer_class": said.transformer_class if said else NOT_DECLARED,
+            "accuracy_class": (said.accuracy_class if said else point.accuracy_class)
+            or NOT_DECLARED,
+            "transformer_class": (said.transformer_class if said else point.ct_class)
+            or NOT_DECLARED,
             "serial": (said.serial if said else None) or NOT_DECLARED,
             "calibrated": _date(said.calibrated if said else None),
             "due": _date(said.calibration_due if said else None),
