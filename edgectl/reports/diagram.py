@@ -12,15 +12,15 @@ from xml.sax.saxutils import escape
 from edgectl.reports import ties
 from edgectl.reports.plan import Item, Plan, PlanBus, plan_of
 from edgectl.reports.symbols import (
-    battery,
-    generator,
     HALF,
-    load,
-    pv,
+    battery,
     folded,
+    generator,
     grid,
     line,
+    load,
     meter,
+    pv,
     text,
     width_of,
 )
@@ -71,9 +71,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Shapes by sheet; y0 and y1 of each sheet."""
+    """Shapes by sheet; y0 and y1 of each sheet; right: where bars end."""
 
     name: str
+    right: float
     sheets: tuple[tuple[float, float], ...]
     shapes: tuple[tuple[str, ...], ...]
 
@@ -94,7 +95,7 @@ def sheets_of(site: Site, classes: Mapping[str, str] | None = None) -> list[str]
     count = len(drawing.sheets)
     found = []
     for at, ((y0, y1), shapes) in enumerate(zip(drawing.sheets, drawing.shapes, strict=True), 1):
-        said = [text(WIDTH - MARGIN, y0 + 11, f"sheet {at} of {count}", "end", size=9)]
+        said = [text(drawing.right, y0 + 11, f"sheet {at} of {count}", "end", size=9)]
         name = f"{drawing.name}, sheet {at} of {count}" if count > 1 else drawing.name
         found.append(_svg(name, y0, y1, [*shapes, *(said if count > 1 else [])]))
     return found
@@ -125,7 +126,7 @@ def _drawn(plan: Plan, classes: Mapping[str, str]) -> Drawing:
                 shapes[at].append(line(x, max(top, y0), x, min(bottom, y1), BAR_WIDTH))
         for each in found:
             shapes[at] += ties.drawn(each, y0, y1, page.class_of(each.line.meter))
-    return Drawing(plan.name, tuple(sheets), tuple(tuple(each) for each in shapes))
+    return Drawing(plan.name, page.right, tuple(sheets), tuple(tuple(each) for each in shapes))
 
 
 def _placed(page: Page) -> tuple[list[Row], list[tuple[float, float]]]:

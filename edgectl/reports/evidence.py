@@ -43,7 +43,7 @@ class Pack:
 
 
 def meters_of(site: Site | None, declared: Declared) -> list[dict[str, str]]:
-    """Every metering point of the boundary with what is declared of it, here or in the site file."""
+    """Every metering point of the boundary with what is declared of it, or the site file says."""
     if site is None:
         return []
     points: list[tuple[str, Metered]] = [("grid connection", site.grid)]

@@ -112,7 +112,7 @@ def _in_order(root: str, fed_by: Mapping[str, str | None]) -> list[tuple[str, in
     while waiting:
         name, depth = waiting.pop()
         found.append((name, depth))
-        waiting += [(each, depth + 1) for each, by in reversed(fed_by.items()) if by == name]
+        waiting += [(each, depth + 1) for each, by in reversed(list(fed_by.items())) if by == name]
     return found
 
 

@@ -7,8 +7,9 @@ from xml.sax.saxutils import escape
 from edgectl.reports.plan import Line
 from edgectl.reports.symbols import METER_HALF, folded, line, meter, text
 
-LABEL_ROOM, LANE_STEP, LANES_WIDTH = 112, 14, 140
-STUB_STEP = 62  # between two ties at one bus: a name and three lines of words
+LABEL_ROOM, LANE_STEP, LANES_WIDTH = 124, 14, 140
+ROOM, WORDS_STEP = LABEL_ROOM - 14, 10.5
+STUB_STEP = 104  # between two ties at one bus: the longest names above and below each
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,35 @@ def drawn(tie: Tie, y0: float, y1: float, class_said: str) -> list[str]:
     if top < y1 and bottom > y0:
         shapes.append(line(tie.lane_x, max(top, y0), tie.lane_x, min(bottom, y1), dashed=True))
     if y0 <= tie.y_from < y1:
-        x = tie.x + METER_HALF + 8
-        words = [f"meter {tie.line.meter}", class_said]
-        said = [each for one in words for each in folded(one, LABEL_ROOM - 12, 8.5)]
-        shapes += [
-            f"<g><title>{escape(tie.line.id)}, from {escape(tie.line.from_bus)} to "
-            f"{escape(tie.line.to_bus)}, meter {escape(tie.line.meter)}</title>",
-            meter(x, tie.y_from),
-            text(x + METER_HALF + 4, tie.y_from - 4, tie.line.id, "start", size=9, bold=True),
-            *(text(tie.x + 8, tie.y_from + 19 + 10.5 * at, each, "start", size=8.5)
-              for at, each in enumerate(said)),
-            "</g>",
-        ]  # fmt: skip
+        shapes += _beginning(tie, class_said)
     if y0 <= tie.y_to < y1:
-        shapes.append(text(tie.x + 8, tie.y_to - 4, f"{tie.line.id} from {tie.line.from_bus}",
-                           "start", size=8.5))  # fmt: skip
+        name = folded(tie.line.id, ROOM, 8.5)
+        shapes += _above(tie.x + 8, tie.y_to, name, bold=False)
+        shapes += _below(tie.x + 8, tie.y_to + 12, folded(f"from {tie.line.from_bus}", ROOM, 8.5))
     return shapes
+
+
+def _beginning(tie: Tie, class_said: str) -> list[str]:
+    x, own = tie.x + METER_HALF + 8, tie.line
+    words = (f"to {own.to_bus}", f"meter {own.meter}", class_said)
+    said = [each for one in words for each in folded(one, ROOM, 8.5)]
+    return [
+        f"<g><title>{escape(own.id)}, from {escape(own.from_bus)} to {escape(own.to_bus)}, "
+        f"meter {escape(own.meter)}</title>",
+        meter(x, tie.y_from),
+        *_above(x + METER_HALF + 3, tie.y_from,
+                folded(own.id, ROOM - 3 * METER_HALF, 8.5, bold=True), bold=True),
+        *_below(tie.x + 8, tie.y_from + 19, said),
+        "</g>",
+    ]  # fmt: skip
+
+
+def _above(x: float, y: float, words: list[str], *, bold: bool) -> list[str]:
+    return [
+        text(x, y - 4 - WORDS_STEP * at, each, "start", size=8.5, bold=bold)
+        for at, each in enumerate(reversed(words))
+    ]
+
+
+def _below(x: float, y: float, words: list[str]) -> list[str]:
+    return [text(x, y + WORDS_STEP * at, each, "start", size=8.5) for at, each in enumerate(words)]

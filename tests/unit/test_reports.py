@@ -395,7 +395,8 @@ def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
         assert {each.id, each.power.partition(".")[0]} <= words_drawn
     listed = {row["device"]: row for row in meters_of(site, Declared())}
     assert set(listed) <= words_drawn
-    assert listed["GRID-01"]["accuracy_class"] == "not declared"
+    declared = listed["GRID-01"]["accuracy_class"]
+    assert declared == (site.grid.accuracy_class or "not declared")
 
 
 def test_numbers_are_said_in_a_unit_that_fits() -> None:
