@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import openpyxl
 import pytest
@@ -21,14 +20,11 @@ from edgectl.reports import words
 from edgectl.reports.books import Books, period_of, read_books
 from edgectl.reports.certificates import certificates
 from edgectl.reports.declared import Declared, lots_of
-from edgectl.reports.diagram import diagram_of
 from edgectl.reports.document import NO_CBAM, Asked, make_document
-from edgectl.reports.evidence import meters_of
 from edgectl.reports.figures import balance_of
 from edgectl.reports.flow import flow_of
 from edgectl.reports.page import html_of, pictures_of, write_pdf
 from edgectl.reports.tables import write_csv, write_xlsx
-from edgectl.site_model import load_site
 
 NOON_S = START_S + 12 * 3_600
 MADE_S = START_S + 10**6
@@ -384,19 +380,6 @@ def test_corrections_are_told_to_whom_they_concern(tmp_path: Path) -> None:
     assert whole["coverage"]["readings"]["recovered"] == 3
     assert document_of(where, tenant="acme")["quality"]["corrections"] == []
     assert "meter exchanged" in html_of(whole, {})
-
-
-@pytest.mark.parametrize("name", ["demo", "texas-100mw"])
-def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
-    site = load_site(name)
-    drawn = ElementTree.fromstring(diagram_of(site))
-    words_drawn = {each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")}
-    for each in (*site.loads, *site.pvs, *site.batteries):
-        assert {each.id, each.power.partition(".")[0]} <= words_drawn
-    listed = {row["device"]: row for row in meters_of(site, Declared())}
-    assert set(listed) <= words_drawn
-    declared = listed["GRID-01"]["accuracy_class"]
-    assert declared == (site.grid.accuracy_class or "not declared")
 
 
 def test_numbers_are_said_in_a_unit_that_fits() -> None:
