@@ -104,7 +104,10 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
         )  # fmt: skip
 
     files = {
-        "README.txt": f"CBAM-style evidence pack. Open evidence.html.\n{document['cbam']}\n"
+        "README.txt": f"CBAM-style evidence pack. Open evidence.html, or print evidence.pdf.\n"
+                      f"{document['cbam']}\n"
+                      "sample/: each record is checked alone, by verify_ledger.py record FILE "
+                      "--key KEY\n"
                       f"indirect.xml: {part.said}\n".encode(),
         "evidence.html": page(False).encode(),
         "evidence.pdf": pdf_of(page(True), "evidence.pdf"),

@@ -2,7 +2,11 @@
 
 import base64
 import hashlib
+import io
 import json
+import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import duckdb
 import msgpack
 import pytest
+from pypdf import PdfReader
 from report_rig import START_S, BookRig, day
 from typer.testing import CliRunner, Result
 
@@ -186,6 +191,70 @@ def test_a_verifier_can_prove_the_sample_alone(ledger: Path, tmp_path: Path) -> 
     content = msgpack.unpackb(base64.b64decode(altered["head"]))
     altered["head"] = base64.b64encode(msgpack.packb(content | {"scans": 9})).decode()
     assert proved(altered, sample["size"]) != sample["root"]
+
+
+def alone(root: Path, record: Path, key: Path) -> subprocess.CompletedProcess[str]:
+    """The stranger's program, with no edgectl to import."""
+    words = [sys.executable, "-I", root / "tools" / "verify_ledger.py", "record", record]
+    return subprocess.run([*words, "--key", key], capture_output=True, text=True, check=False)
+
+
+def test_each_sampled_record_is_a_file_that_the_strangers_program_checks(
+    ledger: Path, tmp_path: Path, root: Path
+) -> None:
+    with pack(ledger, tmp_path, "--seed", "7") as files:
+        names = [each for each in files.namelist() if each.startswith("sample/")]
+        files.extractall(tmp_path)
+    assert len(names) == 25
+    key = ledger / "rig.key.pub"
+    for name in names[:2] + names[-1:]:
+        ended = alone(root, tmp_path / name, key)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        said = json.loads(ended.stdout)
+        assert name == f"sample/record-{said['record']:09d}.json"
+        with Ledger("rig", ledger, read_only=True) as opened:
+            (row,) = [each for each in opened.rows() if each.seq == said["record"]]
+        assert said["utc_s"] == row.utc_s
+    stranger = BookRig(tmp_path / "stranger").key.with_suffix(".key.pub")
+    assert alone(root, tmp_path / names[0], stranger).returncode == 1
+
+
+@pytest.mark.parametrize("what", ["record", "part", "salt", "proof", "seq"])
+def test_a_sampled_record_that_was_altered_does_not_check(
+    ledger: Path, tmp_path: Path, root: Path, what: str
+) -> None:
+    with pack(ledger, tmp_path) as files:
+        name = next(each for each in files.namelist() if each.startswith("sample/"))
+        said = json.loads(files.read(name))
+    if what == "seq":
+        said["seq"] += 1
+    elif what == "proof":
+        said["proof"] = said["proof"][:-1]
+    else:
+        place = said if what == "record" else said["parts"][0]
+        content = bytearray(base64.b64decode(place[what]))
+        content[-1] ^= 1
+        place[what] = base64.b64encode(content).decode()
+    altered = tmp_path / "altered.json"
+    altered.write_text(json.dumps(said))
+    ended = alone(root, altered, ledger / "rig.key.pub")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "BAD. record" in ended.stdout
+
+
+def test_the_pack_has_the_same_page_as_pdf_with_numbered_pages(
+    ledger: Path, tmp_path: Path
+) -> None:
+    with pack(ledger, tmp_path) as files:
+        pages = PdfReader(io.BytesIO(files.read("evidence.pdf"))).pages
+        html = files.read("evidence.html").decode()
+    texts = [page.extract_text() for page in pages]
+    for at, text in enumerate(texts, start=1):
+        assert f"{at} / {len(texts)}" in text
+    whole = "".join(texts)
+    for heading in re.findall("<h2>(.*?)</h2>", html):
+        assert heading.replace("&#39;", "'") in whole
+    assert "CBAM compliant" not in whole
 
 
 def test_the_same_seed_makes_the_same_sample(ledger: Path, tmp_path: Path) -> None:
