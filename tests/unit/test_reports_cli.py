@@ -137,6 +137,27 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.Mo
         extras.need("weasyprint", "report.pdf")
 
 
+@pytest.mark.parametrize("form", ["pdf", "evidence"])
+def test_a_missing_package_is_told_before_anything_is_written(
+    ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    output = tmp_path / "report"
+    said = refusal("report", "--ledger", ledger, "-o", output, "--only", f"json,{form}")
+    assert f"{form}: the package weasyprint is not installed" in said
+    assert not output.exists()
+
+
+def test_a_ledger_without_a_second_or_none_at_all_is_told(tmp_path: Path) -> None:
+    where = BookRig(tmp_path / "ledger").write()
+    words = ("-o", tmp_path / "report", "--only", "json")
+    assert "has no second in it" in refusal("report", "--ledger", where, *words)
+    result = edgectl("report", "--ledger", tmp_path / "none", *words)
+    assert isinstance(result.exception, EdgectlError)
+    assert result.exception.exit_code == 6
+    assert not (tmp_path / "report").exists()
+
+
 def test_a_missing_library_of_the_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Any:
         raise OSError("cannot load library 'libpango-1.0-0'")

@@ -85,7 +85,8 @@ def boxes(svg: str) -> list[tuple[str, float, float, float, float]]:
 
 SITES = {
     "demo": demo(), "texas": load_site("texas-100mw"), "six": six_buses(),
-    "crowded 1": crowded(1), "crowded 3": crowded(3), "crowded 12": crowded(12), "no bus": replace(demo(), buses=(), feeders=()),
+    "crowded 1": crowded(1), "crowded 3": crowded(3), "crowded 12": crowded(12),
+    "no bus": replace(demo(), buses=(), feeders=()),
 }  # fmt: skip
 
 
