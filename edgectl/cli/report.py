@@ -31,6 +31,7 @@ from edgectl.reports.corrected import corrected
 from edgectl.reports.declared import Declared, load_declared, lots_of
 from edgectl.reports.document import Asked, make_document
 from edgectl.reports.evidence import Pack, make_pack, write_pack
+from edgectl.reports.extras import need
 from edgectl.reports.page import html_of, pictures_of, write_pdf
 from edgectl.reports.period import period_of
 from edgectl.reports.tables import write_csv, write_xlsx
@@ -39,11 +40,16 @@ from edgectl.site_model import Site
 FORMS = ("html", "pdf", "json", "csv", "xlsx", "certificates", "evidence")
 SITE_ALONE = ("certificates", "evidence")  # they show the whole site, not one tenant
 
+PACKAGES = {
+    "html": ("jinja2", "matplotlib"), "pdf": ("jinja2", "matplotlib", "weasyprint"),
+    "xlsx": ("openpyxl",), "evidence": ("jinja2", "weasyprint"),
+}  # fmt: skip
+
 EPILOG = """\b
 The ledger is verified first; the verdict, the root and the key stand on page one. One that does
 not verify is refused, unless --unverified: then every page says so.
 Forms: html, pdf, json, csv (hourly), xlsx, certificates (EnergyTag-shaped JSON), evidence (a
-CBAM-style pack; never "CBAM compliant": data-centre services are not CBAM goods today).
+CBAM-style pack, which claims no compliance: data-centre services are not CBAM goods today).
 
 \b
 exit status
@@ -104,6 +110,9 @@ def report(
 ) -> None:
     """Report on a period: energy, carbon, where it came from, and how well it is known."""
     forms = _forms(only, tenant)
+    for form in forms:  # before minutes of verifying, and before the first file is written
+        for package in PACKAGES.get(form, ()):
+            need(package, form)
     said, declared_sha256 = load_declared(declared)
     with open_ledger(ledger, site) as opened:
         verdict = _verdict(opened, key, head or [])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgectl.ledger import Ledger
 from edgectl.reports.books import Books
@@ -20,9 +20,11 @@ from edgectl.reports.figures import balance_of
 from edgectl.reports.indirect import indirect
 from edgectl.reports.materiality import materiality
 from edgectl.reports.page import pdf_of, rendered
+from edgectl.reports.plan import KINDS
 from edgectl.reports.provenance import COLUMNS, factor_rows
 from edgectl.reports.sample import alone, sample
 from edgectl.site_model import Site
+from edgectl.site_model.tables_directory import Metered
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of a ZIP: the same evidence makes the same bytes
 NOT_DECLARED = "not declared"
@@ -41,46 +43,27 @@ class Pack:
     schema: Path | None
 
 
-class Point(Protocol):
-    """What is metered: its tag, and the classes that the site file declares."""
-
-    @property
-    def power(self) -> str:
-        """Tag of its power."""
-        ...
-
-    @property
-    def accuracy_class(self) -> str | None:
-        """IEC 62053."""
-        ...
-
-    @property
-    def ct_class(self) -> str | None:
-        """IEC 61869-2."""
-        ...
-
-
 def meters_of(site: Site | None, declared: Declared) -> list[dict[str, str]]:
-    """Every metering point of the boundary with what is declared of it.
-
-    Classes are those of the declared file, else of the site file.
-    """
+    """Every metering point of the boundary with what is declared of it, or the site file says."""
     if site is None:
         return []
-    points: list[tuple[str, Point]] = [("grid connection", site.grid)]
-    points += [(f"PV {each.id}", each) for each in site.pvs]
+    points: list[tuple[str, Metered]] = [("grid connection", site.grid)]
+    points += [(f"feeder {each.id}, {each.from_bus} to {each.to_bus}", each)
+               for each in site.feeders]  # fmt: skip
     points += [(f"generator {each.id}", each) for each in site.generators]
+    points += [(f"PV {each.id}", each) for each in site.pvs]
     points += [(f"battery {each.id}", each) for each in site.batteries]
-    points += [(f"{each.kind.upper()} bus {each.id}", each) for each in site.loads]
-    points += [(f"feeder {each.id}", each) for each in site.feeders]
+    points += [(f"{KINDS[each.kind]} {each.id}", each) for each in site.loads]
     rows = []
     for meters, point in points:
         device = site.device(point.power.partition(".")[0])
         said = declared.meter_of(device.id)
         rows.append({
             "device": device.id, "meters": meters, "type": device.profile.name,
-            "accuracy_class": said.accuracy_class if said else point.accuracy_class or NOT_DECLARED,
-            "transformer_class": said.transformer_class if said else point.ct_class or NOT_DECLARED,
+            "accuracy_class": (said.accuracy_class if said else point.accuracy_class)
+            or NOT_DECLARED,
+            "transformer_class": (said.transformer_class if said else point.ct_class)
+            or NOT_DECLARED,
             "serial": (said.serial if said else None) or NOT_DECLARED,
             "calibrated": _date(said.calibrated if said else None),
             "due": _date(said.calibration_due if said else None),
@@ -122,7 +105,10 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
         )  # fmt: skip
 
     files = {
-        "README.txt": f"CBAM-style evidence pack. Open evidence.html.\n{document['cbam']}\n"
+        "README.txt": f"CBAM-style evidence pack. Open evidence.html, or print evidence.pdf.\n"
+                      f"{document['cbam']}\n"
+                      "sample/: each record is checked alone, by verify_ledger.py record FILE "
+                      "--key KEY\n"
                       f"indirect.xml: {part.said}\n".encode(),
         "evidence.html": page(False).encode(),
         "evidence.pdf": pdf_of(page(True), "evidence.pdf"),

@@ -6,44 +6,52 @@ from dataclasses import dataclass
 from edgectl.site_model import Site
 
 ONE_BUS = "one bus"
+KINDS = {"it": "IT load", "aux": "auxiliary load"}
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing at a bus. meter: id of the device that reads it, None where none does."""
+    """One thing at a bus. meter: id of the device that reads it."""
 
     id: str
-    kind: str  # pv, battery, generator, load, tie
-    said: str  # a line of figures
-    meter: str | None
+    kind: str  # grid, pv, battery, generator, load
+    said: str  # figures, parted by commas
+    meter: str
 
 
 @dataclass(frozen=True, slots=True)
-class Feeder:
-    """How a bus is fed. meter: None where no meter stands in it; line: its own id, if any."""
+class Line:
+    """A metered line between two buses; its meter reads positive from from_bus."""
 
-    bus: str
-    meter: str | None = None
-    line: str | None = None
+    id: str
+    from_bus: str
+    to_bus: str
+    meter: str
 
 
 @dataclass(frozen=True, slots=True)
 class PlanBus:
-    """One bus with all at it. fed: None at the grid."""
+    """One bus with all at it.
+
+    fed_by   the bus that feeds it, None at the grid
+    feeder   the metered line from there, None where no meter stands in it
+    """
 
     id: str
     depth: int
-    fed: Feeder | None
+    fed_by: str | None
+    feeder: Line | None
     items: tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The buses in drawing order: each behind the one that feeds it."""
+    """The buses in drawing order: each behind the one that feeds it. ties: all further lines."""
 
     name: str
     grid: Item
     buses: tuple[PlanBus, ...]
+    ties: tuple[Line, ...]
 
 
 def plan_of(site: Site) -> Plan:
@@ -54,47 +62,48 @@ def plan_of(site: Site) -> Plan:
     at: dict[str, list[Item]] = {name: [] for name in fed_by}
     for item in _items(site):
         at[place.get(item.id, root)].append(item)
-    feeders = {name: Feeder(by) for name, by in fed_by.items() if by is not None}
-    for each in site.feeders:
-        start, end, meter = each.from_bus, each.to_bus, _device(each.power)
-        lower = end if fed_by.get(end) == start else start
-        if fed_by.get(lower) in {start, end} and feeders[lower].line is None:
-            feeders[lower] = Feeder(feeders[lower].bus, meter, each.id)
-            continue
-        for here, words in ((start, f"to {end}"), (end, f"from {start}")):
-            at[here].append(Item(each.id, "tie", words, meter))
+    feeders, ties = _lines(site, fed_by)
     grid = Item(
         "Grid connection", "grid", f"zone {site.zone}, import cap {_mw(site.grid.import_cap_w)}",
         _device(site.grid.power),
     )  # fmt: skip
     return Plan(site.name, grid, tuple(
-        PlanBus(name, depth, feeders.get(name), tuple(at[name]))
+        PlanBus(name, depth, fed_by[name], feeders.get(name), tuple(at[name]))
         for name, depth in _in_order(root, fed_by)
-    ))  # fmt: skip
+    ), tuple(ties))  # fmt: skip
+
+
+def _lines(
+    site: Site, fed_by: Mapping[str, str | None]
+) -> tuple[dict[str, Line], list[Line]]:  # fmt: skip
+    """The one in the feed of each bus, by that bus, and those beside: ties, and a second feeder."""
+    feeders: dict[str, Line] = {}
+    ties = []
+    for each in site.feeders:
+        line = Line(each.id, each.from_bus, each.to_bus, _device(each.power))
+        lower = line.to_bus if fed_by[line.to_bus] == line.from_bus else line.from_bus
+        if fed_by[lower] in {line.from_bus, line.to_bus} and lower not in feeders:
+            feeders[lower] = line
+        else:
+            ties.append(line)
+    return feeders, ties
 
 
 def _items(site: Site) -> list[Item]:
-    """Everything but the grid."""
+    """Everything but the grid: what generates, what stores, what uses."""
     found = [
-        Item(each.id, "pv", f"PV, {_mw(each.rating_w)}", _device(each.power)) for each in site.pvs
-    ]
-    found += [
-        Item(each.id, "generator",
-             f"generator, {_mw(each.rating_w)}, {each.carbon_g_per_kwh:g} g/kWh",
-             _device(each.power))
+        Item(each.id, "generator", f"generator, {_mw(each.rating_w)}", _device(each.power))
         for each in site.generators
-    ]  # fmt: skip
+    ]
+    found += [Item(each.id, "pv", f"PV, {_mw(each.rating_w)}", _device(each.power))
+              for each in site.pvs]  # fmt: skip
     found += [
         Item(each.id, "battery",
              f"battery, {_mw(each.discharge_rating_w)}, {each.capacity_j / 3.6e9:g} MWh",
              _device(each.power))
         for each in site.batteries
     ]  # fmt: skip
-    found += [
-        Item(each.id, "load", "IT load" if each.kind == "it" else "cooling and house",
-             _device(each.power))
-        for each in site.loads
-    ]  # fmt: skip
+    found += [Item(each.id, "load", KINDS[each.kind], _device(each.power)) for each in site.loads]
     return found
 
 
@@ -107,8 +116,8 @@ def _in_order(root: str, fed_by: Mapping[str, str | None]) -> list[tuple[str, in
     return found
 
 
-def _device(tag: str | None) -> str | None:
-    return tag.partition(".")[0] if tag else None
+def _device(tag: str) -> str:
+    return tag.partition(".")[0]
 
 
 def _mw(w: float) -> str:

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import openpyxl
 import pytest
@@ -28,14 +27,11 @@ from edgectl.ledger import Kind, Ledger
 from edgectl.reports import words
 from edgectl.reports.certificates import certificates
 from edgectl.reports.declared import Declared, lots_of
-from edgectl.reports.diagram import diagram_of
 from edgectl.reports.document import NO_CBAM
-from edgectl.reports.evidence import classes_of, meters_of
 from edgectl.reports.figures import balance_of
 from edgectl.reports.flow import flow_of
 from edgectl.reports.page import html_of, pictures_of, write_pdf
 from edgectl.reports.tables import write_csv, write_xlsx
-from edgectl.site_model import load_site
 
 
 @pytest.fixture(scope="module")
@@ -375,21 +371,6 @@ def test_a_month_that_begins_with_names_alone_can_be_read(tmp_path: Path) -> Non
     rig.start(Kind.NAMES)
     rig.second(NOON_S, {("grid", "IT-A"): (500, 1)})
     assert books_of(rig.write()).energy() == {("grid", "IT-A"): 500}
-
-
-@pytest.mark.parametrize("name", ["demo", "texas-100mw"])
-def test_the_diagram_shows_every_feeder_and_its_meter(name: str) -> None:
-    site = load_site(name)
-    listed = {row["device"]: row for row in meters_of(site, Declared())}
-    drawn = ElementTree.fromstring(diagram_of(site, classes_of(list(listed.values()))))
-    said = [each.text or "" for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    for own in (*site.loads, *site.pvs, *site.batteries):
-        assert own.id in said
-    for device in listed:
-        assert any(device in each for each in said)
-    assert listed["GRID-01"]["accuracy_class"] == (site.grid.accuracy_class or "not declared")
-    undeclared = meters_of(replace(site, grid=replace(site.grid, accuracy_class=None)), Declared())
-    assert undeclared[0]["accuracy_class"] == "not declared"
 
 
 def test_numbers_are_said_in_a_unit_that_fits() -> None:

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +14,7 @@ from typing import Any
 import duckdb
 import msgpack
 import pytest
+from pypdf import PdfReader
 from report_rig import START_S, BookRig, day
 from typer.testing import CliRunner, Result
 
@@ -134,6 +137,27 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.Mo
         extras.need("weasyprint", "report.pdf")
 
 
+@pytest.mark.parametrize("form", ["pdf", "evidence"])
+def test_a_missing_package_is_told_before_anything_is_written(
+    ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    output = tmp_path / "report"
+    said = refusal("report", "--ledger", ledger, "-o", output, "--only", f"json,{form}")
+    assert f"{form}: the package weasyprint is not installed" in said
+    assert not output.exists()
+
+
+def test_a_ledger_without_a_second_or_none_at_all_is_told(tmp_path: Path) -> None:
+    where = BookRig(tmp_path / "ledger").write()
+    words = ("-o", tmp_path / "report", "--only", "json")
+    assert "has no second in it" in refusal("report", "--ledger", where, *words)
+    result = edgectl("report", "--ledger", tmp_path / "none", *words)
+    assert isinstance(result.exception, EdgectlError)
+    assert result.exception.exit_code == 6
+    assert not (tmp_path / "report").exists()
+
+
 def test_a_missing_library_of_the_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Any:
         raise OSError("cannot load library 'libpango-1.0-0'")
@@ -190,57 +214,68 @@ def test_a_verifier_can_prove_the_sample_alone(ledger: Path, tmp_path: Path) -> 
     assert proved(altered, sample["size"]) != sample["root"]
 
 
-def checked_alone(root: Path, file: Path, key: Path) -> subprocess.CompletedProcess[str]:
-    """What the stand-alone verifier says of one file, with edgectl out of its reach."""
-    words = [sys.executable, "-I", root / "tools" / "verify_ledger.py", "record", file]
-    return subprocess.run([*words, "--key", key], capture_output=True, text=True, cwd=file.parent)
+def alone(root: Path, record: Path, key: Path) -> subprocess.CompletedProcess[str]:
+    """The stranger's program, with no edgectl to import."""
+    words = [sys.executable, "-I", root / "tools" / "verify_ledger.py", "record", record]
+    return subprocess.run([*words, "--key", key], capture_output=True, text=True, check=False)
 
 
-def test_each_sampled_record_is_proved_alone_and_no_altered_one(
+def test_each_sampled_record_is_a_file_that_the_strangers_program_checks(
     ledger: Path, tmp_path: Path, root: Path
 ) -> None:
-    with pack(ledger, tmp_path) as files:
+    with pack(ledger, tmp_path, "--seed", "7") as files:
         names = [each for each in files.namelist() if each.startswith("sample/")]
         files.extractall(tmp_path)
     assert len(names) == 25
     key = ledger / "rig.key.pub"
-    for name in (names[0], names[-1]):
-        good = checked_alone(root, tmp_path / name, key)
-        assert good.returncode == 0, good.stdout + good.stderr
-        said = json.loads(good.stdout)
-        assert f"record-{said['record']:09d}.json" in name
-        assert said["energy_mj"] > 0
-        assert said["carbon_ug"] > 0
-    whole = json.loads((tmp_path / names[0]).read_text())
-    part = bytearray(base64.b64decode(whole["parts"][1]["part"]))
-    part[-1] ^= 1
-    other = json.loads((tmp_path / names[1]).read_text())
-    parts = [
-        dict(whole["parts"][0]),
-        {**whole["parts"][1], "part": base64.b64encode(part).decode()},
-    ]
-    wrong = [
-        {"parts": [*parts, *whole["parts"][2:]]}, {"parts": whole["parts"][:-1]},
-        {"proof": whole["proof"][:-1]}, {"proof": [*whole["proof"], whole["proof"][0]]},
-        {"seq": whole["seq"] + 1}, {"record": other["record"]}, {"site": "other"},
-        {"handovers": [], "head": {**whole["head"], "signature": "00" * 64}},
-    ]  # fmt: skip
-    file = tmp_path / "altered.json"
-    for change in wrong:
-        file.write_text(json.dumps(whole | change))
-        bad = checked_alone(root, file, key)
-        assert bad.returncode == 1, (change.keys(), bad.stdout, bad.stderr)
-        assert "BAD" in bad.stdout
+    for name in names[:2] + names[-1:]:
+        ended = alone(root, tmp_path / name, key)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        said = json.loads(ended.stdout)
+        assert name == f"sample/record-{said['record']:09d}.json"
+        with Ledger("rig", ledger, read_only=True) as opened:
+            (row,) = [each for each in opened.rows() if each.seq == said["record"]]
+        assert said["utc_s"] == row.utc_s
     stranger = BookRig(tmp_path / "stranger").key.with_suffix(".key.pub")
-    assert checked_alone(root, tmp_path / names[0], stranger).returncode == 1
-    file.write_text("{}")
-    assert checked_alone(root, file, key).returncode == 2
+    assert alone(root, tmp_path / names[0], stranger).returncode == 1
 
 
-def test_the_pack_has_its_page_as_pdf_too(ledger: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["record", "part", "salt", "proof", "seq"])
+def test_a_sampled_record_that_was_altered_does_not_check(
+    ledger: Path, tmp_path: Path, root: Path, what: str
+) -> None:
     with pack(ledger, tmp_path) as files:
-        assert files.read("evidence.pdf").startswith(b"%PDF-")
-        assert "evidence.pdf" in json.loads(files.read("manifest.json"))["sha256"]
+        name = next(each for each in files.namelist() if each.startswith("sample/"))
+        said = json.loads(files.read(name))
+    if what == "seq":
+        said["seq"] += 1
+    elif what == "proof":
+        said["proof"] = said["proof"][:-1]
+    else:
+        place = said if what == "record" else said["parts"][0]
+        content = bytearray(base64.b64decode(place[what]))
+        content[-1] ^= 1
+        place[what] = base64.b64encode(content).decode()
+    altered = tmp_path / "altered.json"
+    altered.write_text(json.dumps(said))
+    ended = alone(root, altered, ledger / "rig.key.pub")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "BAD. record" in ended.stdout
+
+
+def test_the_pack_has_the_same_page_as_pdf_with_numbered_pages(
+    ledger: Path, tmp_path: Path
+) -> None:
+    with pack(ledger, tmp_path) as files:
+        pages = PdfReader(io.BytesIO(files.read("evidence.pdf"))).pages
+        html = files.read("evidence.html").decode()
+    texts = [page.extract_text() for page in pages]
+    for at, text in enumerate(texts, start=1):
+        assert f"{at} / {len(texts)}" in text
+    whole = "".join(texts)
+    for heading in re.findall("<h2>(.*?)</h2>", html):
+        assert heading.replace("&#39;", "'") in whole
+    assert "CBAM compliant" not in whole
 
 
 def test_the_same_seed_makes_the_same_sample(ledger: Path, tmp_path: Path) -> None:
