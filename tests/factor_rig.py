@@ -78,9 +78,9 @@ class FactorRig(FeedRig):
 
     def kill(self) -> None:
         """The services end at once, and start again."""
-        assert self.feed._ledger is not None
-        self.feed._ledger.signer = None
-        self.feed._ledger.close()
+        if self.feed._ledger is not None:  # not opened yet where they had only just started
+            self.feed._ledger.signer = None
+            self.feed._ledger.close()
         self.open()
         self.feed.pump()
 
