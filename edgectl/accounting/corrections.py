@@ -139,15 +139,34 @@ class Deltas:
 class Spread:
     """Shares corrections out over the intervals of a stream, in order."""
 
-    def __init__(self, corrections: Sequence[Correction], length_s: int) -> None:
-        """length_s   of an interval."""
+    def __init__(
+        self, corrections: Sequence[Correction], length_s: int, cuts: Sequence[int] = ()
+    ) -> None:
+        """Take what is to be shared out.
+
+        length_s   of an interval, which starts at multiples of it in UTC
+        cuts       seconds of UTC at which one ends and another starts too: those of a period
+        """
         self._length_s = length_s
+        self._cuts = sorted(cuts)
         self._by_interval: dict[tuple[int, int], list[_Share]] = defaultdict(list)
         for each in corrections:
             share = _Share(each)
-            first_s = each.first_s - each.first_s % length_s
-            for start_s in range(first_s, each.last_s + 1, length_s):
+            start_s, end_s = self.span(each.first_s)
+            while start_s <= each.last_s:
                 self._by_interval[each.boot_id, start_s].append(share)
+                start_s, end_s = self.span(end_s)
+
+    def span(self, utc_s: int) -> tuple[int, int]:
+        """First second of the interval that holds this one, and the first after it."""
+        start_s = utc_s - utc_s % self._length_s
+        end_s = start_s + self._length_s
+        for cut_s in self._cuts:
+            if start_s < cut_s <= utc_s:
+                start_s = cut_s
+            elif utc_s < cut_s < end_s:
+                end_s = cut_s
+        return start_s, end_s
 
     def second(
         self, boot_id: int, start_s: int, utc_s: int, cells: Iterable[tuple[str, str, int]]
@@ -169,7 +188,7 @@ class Spread:
 
     def end(self, boot_id: int, start_s: int) -> Deltas:
         """The interval is over: what corrections add to it."""
-        deltas, end_s = Deltas(), start_s + self._length_s
+        deltas, (_, end_s) = Deltas(), self.span(start_s)
         for share in self._by_interval.pop((boot_id, start_s), ()):
             correction = share.of
             deltas.energy_mj[correction.margin] += share.take(rest=correction.last_s < end_s)

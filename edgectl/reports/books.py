@@ -164,8 +164,8 @@ def read_books(
     Raises LedgerError where it cannot be read, ReportError where the period has no second.
     """
     books = Books(ledger.site, from_s, to_s, step_of(to_s - from_s))
-    corrector = Corrector.of(ledger)
-    begin_s = corrector.begin_s(from_s, to_s) - MINUTE_S
+    corrector = Corrector.of(ledger, from_s, to_s)
+    begin_s = corrector.begin_s - MINUTE_S
     reader = _Reader(books, efficiency, corrector)
     for row in ledger.rows(None, first_record(ledger, begin_s)):
         reader.take(row)
@@ -191,7 +191,7 @@ class _Reader:
         self.efficiency = efficiency
         self.names: Names | None = None
         self.joined: Names | None = None  # the last run that is in books.names
-        self.minute: int | None = None
+        self.minute_s: int | None = None
         self.flows: list[Counter[Way]] = []  # of the minute, within the period, by part
         self.given_mj: list[dict[str, list[int]]] = []  # of the same, what batteries gave
         self.carbon_ug: Counter[Way] = Counter()  # of the same
@@ -263,9 +263,9 @@ class _Reader:
     def _second(self, row: Row, *, inside: bool) -> None:
         names = self.names
         assert names is not None, "record 0 of a ledger is a START"
-        if row.utc_s // MINUTE_S != self.minute:
+        if self.corrector.start_of(row.utc_s) != self.minute_s:
             self.flush()
-            self.minute = row.utc_s // MINUTE_S
+            self.minute_s = self.corrector.start_of(row.utc_s)
         parts = [dict(msgpack.unpackb(part, raw=False)) for part in row.parts]
         energies: list[Counter[Way]] = []
         carbon: Counter[Way] = Counter()
@@ -399,9 +399,9 @@ class _Reader:
 
     def flush(self) -> None:
         """Tell the minute's energy by origin, and what corrections make of it."""
-        if self.names is None or self.minute is None:
+        if self.names is None or self.minute_s is None:
             return
-        cells, start_s = _added(self.flows), self.minute * MINUTE_S
+        cells, start_s = _added(self.flows), self.minute_s
         high = self.books.hours[start_s // HOUR_S * HOUR_S].used_max_mg_per_kwh if cells else 0
         change = self.corrector.minute(
             self.names.boot_id, start_s, cells, self.carbon_ug, high or 0

@@ -1,8 +1,8 @@
 """Corrections shared out over the minutes of a ledger that is read.
 
 The ledger stays as written; a CORRECTION record says what a source or a sink really was over a
-window. Each is shared out over its minutes (accounting/corrections.py); a minute belongs to the
-period that it starts in, so that two periods side by side have every correction once.
+window. Each is shared out over its minutes (accounting/corrections.py), which are cut where the
+period begins and ends, so that two periods side by side have every correction once.
 """
 
 from collections import Counter
@@ -51,26 +51,33 @@ class Corrector:
     """Shares the ledger's corrections out over the minutes that are read, in their order."""
 
     found: Sequence[Correction]
+    from_s: int
+    to_s: int
     spread: Spread = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spread = Spread(self.found, MINUTE_S)
+        self.spread = Spread(self.found, MINUTE_S, (self.from_s, self.to_s))
 
     @classmethod
-    def of(cls, ledger: Ledger) -> "Corrector":
-        """All corrections of a ledger: one may come long after what it corrects."""
-        return cls(corrections_of(row.content() for row in ledger.rows(Kind.CORRECTION)))
+    def of(cls, ledger: Ledger, from_s: int, to_s: int) -> "Corrector":
+        """All corrections of a ledger, for a period: one may come long after what it corrects."""
+        found = corrections_of(row.content() for row in ledger.rows(Kind.CORRECTION))
+        return cls(found, from_s, to_s)
 
-    def begin_s(self, from_s: int, to_s: int) -> int:
-        """Where reading must begin so that corrections of a period are shared out as a whole."""
-        reaching = (each.first_s for each in self.found if _meets(each, from_s, to_s))
-        return min([from_s, *reaching])
+    @property
+    def begin_s(self) -> int:
+        """Where reading must begin so that corrections of the period are shared out as a whole."""
+        reaching = (each.first_s for each in self.found if self._meets(each))
+        return min([self.from_s, *reaching])
+
+    def start_of(self, utc_s: int) -> int:
+        """First second of the minute that holds this one, or of what the period cuts off it."""
+        return self.spread.span(utc_s)[0]
 
     def second(self, boot_id: int, utc_s: int, cells: Mapping[Way, int]) -> None:
         """Count a second as booked."""
-        start_s = utc_s - utc_s % MINUTE_S
         listed = ((source, sink, mj) for (source, sink), mj in cells.items())
-        self.spread.second(boot_id, start_s, utc_s, listed)
+        self.spread.second(boot_id, self.start_of(utc_s), utc_s, listed)
 
     def minute(
         self, boot_id: int, start_s: int, cells: Mapping[Way, int], carbon: Mapping[Way, int],
@@ -87,6 +94,9 @@ class Corrector:
             deltas.energy_mj, _moved(deltas),
         )  # fmt: skip
 
+    def _meets(self, each: Correction) -> bool:
+        return each.first_s < self.to_s and each.last_s >= self.from_s
+
 
 def _moved(deltas: Deltas) -> Counter[tuple[str, str]]:
     return Counter({
@@ -99,10 +109,6 @@ def _difference(after: Mapping[Way, int], before: Mapping[Way, int]) -> Counter[
     ways = set(after) | set(before)
     found = {way: after.get(way, 0) - before.get(way, 0) for way in ways}
     return Counter({way: amount for way, amount in found.items() if amount})
-
-
-def _meets(correction: Correction, from_s: int, to_s: int) -> bool:
-    return correction.first_s < to_s and correction.last_s >= from_s
 
 
 def concerns(said: Mapping[str, Any], from_s: int, to_s: int) -> bool:

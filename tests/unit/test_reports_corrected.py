@@ -1,5 +1,6 @@
 """Reports apply the corrections of a ledger, and read no more of it than they need."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ def test_a_correction_that_reaches_over_two_periods_is_shared_between_them(tmp_p
     gained = [each["corrected"]["margins"][0]["difference_mj"] for each in halves]
     assert sum(gained) == 1_201
     assert gained[0] in (600, 601)
+
+
+def test_a_period_that_begins_within_a_minute_has_its_part_of_it(tmp_path: Path) -> None:
+    where = two_minutes(tmp_path, (1, window("IT-A", 60_000, 61_201, 120)))
+    edges = (NOON_S, NOON_S + 25, NOON_S + 97, NOON_S + 120)
+    gained = []
+    for span in pairwise(edges):
+        document = document_of(where, books=books_of(where, span))
+        gained.append(document["corrected"]["margins"][0]["difference_mj"])
+    assert gained == [1_201 * 25 // 120, 1_201 * 97 // 120 - 1_201 * 25 // 120, 231]
+    assert sum(gained) == 1_201
 
 
 def test_without_corrections_nothing_is_said_of_them(tmp_path: Path) -> None:
