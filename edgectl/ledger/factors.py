@@ -139,16 +139,23 @@ class FactorsInForce:
     def __init__(self) -> None:
         """Nothing is known: what is booked then is of an unknown factor."""
         self._posts: deque[_Post] = deque(maxlen=POSTS_MAX)
-
-    def __bool__(self) -> bool:
-        """Whether any is known."""
-        return bool(self._posts)
+        self._recalled = False
 
     def recall(self, factors: Iterable[UsedFactor], now_ns: int) -> None:
-        """Take what a ledger's last FACTOR records say: one of them may still be in force."""
+        """Take what a ledger's last FACTOR records say, once: one may still be in force.
+
+        They come before what was posted meanwhile: services that start ask their feed at once,
+        and may open the ledger later.
+        """
+        if self._recalled:
+            return
+        self._recalled = True
         until_ns = now_ns + int(TTL_MAX_S) * SECOND_NS
-        for each in sorted(factors, key=lambda one: (one.valid_from_ns, one.published_ns)):
-            self._posts.append(_Post(each, each.name, None, until_ns))
+        before = [
+            _Post(each, each.name, None, until_ns)
+            for each in sorted(factors, key=lambda one: (one.valid_from_ns, one.published_ns))
+        ]
+        self._posts = deque([*before, *self._posts], POSTS_MAX)
 
     def post(self, factor: UsedFactor, now_ns: int, ttl_ns: int) -> UsedFactor:
         """Note that this one goes to the controller now, on the monotonic clock.

@@ -281,8 +281,7 @@ class LedgerFeed:
                  key_id=key_id(ring.signer.public))  # fmt: skip
         for fault in ledger.altered[:10]:
             emit(self._log, "ledger.altered", path=str(self.directory), fault=fault)
-        if not self._factors:
-            self._factors.recall(last_factors(ledger), time.monotonic_ns())
+        self._factors.recall(last_factors(ledger), time.monotonic_ns())
         self._ledger, self._ring = ledger, ring
         if self._witnesses is None and self._policy.witnesses:
             self._witnesses = Witnesses(self._policy.witnesses, self._say_witness)

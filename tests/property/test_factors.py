@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from event_log import EventLog
 from factor_rig import FactorRig, hold_every_second
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ledger_rig import UTC_NS
 
@@ -28,6 +28,8 @@ STEPS = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
+@example(steps=[("use", 1), ("take", 1), ("restart", 0), ("use", 0)])
+@example(steps=[("restart", 0), ("kill", 0)])
 @given(steps=STEPS)
 def test_each_second_names_the_factor_it_was_booked_with_or_the_default_or_nobody(steps):
     with tempfile.TemporaryDirectory() as name:
