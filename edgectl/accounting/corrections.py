@@ -125,15 +125,21 @@ class Deltas:
     """What corrections add to one interval.
 
     energy_mj   by margin
-    moved       scans that were estimated or substituted and are recovered
-    moved_of    the same by margin
+    moved_of    scans that were estimated or substituted and are recovered, by margin
     u_mj        standard uncertainty of what the counters say, by margin
     """
 
     energy_mj: Counter[Margin] = field(default_factory=Counter)
-    moved: Counter[Grade] = field(default_factory=Counter)
     moved_of: dict[Margin, Counter[Grade]] = field(default_factory=dict)
     u_mj: dict[Margin, int] = field(default_factory=dict)
+
+    @property
+    def moved(self) -> Counter[Grade]:
+        """The same of all margins together."""
+        total: Counter[Grade] = Counter()
+        for own in self.moved_of.values():
+            total.update(own)
+        return total
 
 
 class Spread:
@@ -195,9 +201,8 @@ class Spread:
             square = deltas.u_mj.get(correction.margin, 0) ** 2 + correction.u_mj**2
             deltas.u_mj[correction.margin] = round(square**0.5)
             for gap in correction.gaps:
-                moved = _moved(gap, start_s, end_s)
-                deltas.moved.update(moved)
-                deltas.moved_of.setdefault(correction.margin, Counter()).update(moved)
+                own = deltas.moved_of.setdefault(correction.margin, Counter())
+                own.update(_moved(gap, start_s, end_s))
         return deltas
 
 

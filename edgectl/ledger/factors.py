@@ -139,17 +139,15 @@ class FactorsInForce:
     def __init__(self) -> None:
         """Nothing is known: what is booked then is of an unknown factor."""
         self._posts: deque[_Post] = deque(maxlen=POSTS_MAX)
-        self._recalled = False
+        self.recalled = False  # once is enough: a ledger opened again says nothing new
 
     def recall(self, factors: Iterable[UsedFactor], now_ns: int) -> None:
-        """Take what a ledger's last FACTOR records say, once: one may still be in force.
+        """Take what a ledger's last FACTOR records say: one may still be in force.
 
         They come before what was posted meanwhile: services that start ask their feed at once,
         and may open the ledger later.
         """
-        if self._recalled:
-            return
-        self._recalled = True
+        self.recalled = True
         until_ns = now_ns + int(TTL_MAX_S) * SECOND_NS
         before = [
             _Post(each, each.name, None, until_ns)

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgectl.accounting.corrections import Correction, Deltas, Margin, Spread, Table, corrections_of
 from edgectl.ledger import Kind, Ledger
+from edgectl.reports.period import first_record
 
 MINUTE_S = 60
 
@@ -60,9 +61,9 @@ class Corrector:
 
     @classmethod
     def of(cls, ledger: Ledger, from_s: int, to_s: int) -> "Corrector":
-        """All corrections of a ledger, for a period: one may come long after what it corrects."""
-        found = corrections_of(row.content() for row in ledger.rows(Kind.CORRECTION))
-        return cls(found, from_s, to_s)
+        """The corrections that can reach into a period: they come after what they correct."""
+        rows = ledger.rows(Kind.CORRECTION, first_record(ledger, from_s))
+        return cls(corrections_of(row.content() for row in rows), from_s, to_s)
 
     @property
     def begin_s(self) -> int:

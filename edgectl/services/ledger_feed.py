@@ -125,6 +125,8 @@ class LedgerFeed:
 
         Raises DataError for one that is no location average; the ledger's own trouble waits.
         """
+        if self._writer is None:
+            self.pump()  # services that just started: the ledger has it before the controller
         used = self._factors.post(
             used_factor(factor, self._reader), time.monotonic_ns(), int(ttl_s * SECOND_NS)
         )
@@ -281,7 +283,8 @@ class LedgerFeed:
                  key_id=key_id(ring.signer.public))  # fmt: skip
         for fault in ledger.altered[:10]:
             emit(self._log, "ledger.altered", path=str(self.directory), fault=fault)
-        self._factors.recall(last_factors(ledger), time.monotonic_ns())
+        if not self._factors.recalled:
+            self._factors.recall(last_factors(ledger), time.monotonic_ns())
         self._ledger, self._ring = ledger, ring
         if self._witnesses is None and self._policy.witnesses:
             self._witnesses = Witnesses(self._policy.witnesses, self._say_witness)

@@ -30,6 +30,7 @@ STEPS = st.lists(
 @settings(max_examples=40, deadline=None)
 @example(steps=[("use", 1), ("take", 1), ("restart", 0), ("use", 0)])
 @example(steps=[("restart", 0), ("kill", 0)])
+@example(steps=[("restart", 0), ("use", 0), ("take", 0), ("restart", 0)])
 @given(steps=STEPS)
 def test_each_second_names_the_factor_it_was_booked_with_or_the_default_or_nobody(steps):
     with tempfile.TemporaryDirectory() as name:
