@@ -164,9 +164,16 @@ def test_the_feed_gives_what_holds_and_never_waits_for_the_network(
     local = serve(all_services)
     source = HttpSource("electricity-maps", "ZONE", "DE", Scope.DIRECT, url=local.url, token="T")
     log = EventLog()
-    feed = feed_over(source.ask, log)
+    looked = threading.Event()
+
+    def ask(now_ns: int) -> list[Factor]:
+        looked.wait(10.0)
+        return source.ask(now_ns)
+
+    feed = feed_over(ask, log)
     with pytest.raises(DataError, match="no factor of the last hour"):
         feed.at(NOW_NS)
+    looked.set()
     assert wait(lambda: feed.book.choose(NOW_NS).factor)
     assert feed.at(NOW_NS).mg_per_kwh == 302_000
     assert feed.at(START_NS + HOUR_NS + 60 * 10**9).mg_per_kwh == 302_000
