@@ -1,4 +1,4 @@
-"""The Modbus master: one epoll loop over all links, one request outstanding on each.
+"""The Modbus master: one epoll loop over all links.
 
 The bus starts its burst of reads a set time before each scan, takes replies as
 they come, and writes what the scan committed as soon as it is woken. It holds
@@ -228,6 +228,7 @@ cdef class FieldBus:
             if not 1 <= self.bus.image.block_rows[at].count <= BLOCK_WORDS_MAX:
                 raise ValueError(f"block {at} reads {self.bus.image.block_rows[at].count} items; "
                                  f"1 to {BLOCK_WORDS_MAX} fit")
+        self._check_links()
         for at in range(probes.shape[0]):
             if not 1 <= probes[at].count <= PROBE_WORDS_MAX:
                 raise ValueError(f"probe {at} reads {probes[at].count} registers; "
@@ -240,6 +241,17 @@ cdef class FieldBus:
                             for n in range(SYNC_COUNTS))):
                 raise ValueError(f"device {at} is on a serial line: it needs a read to find its "
                                  "step by, and answers as itself")
+
+    def _check_links(self):
+        """Several requests at once are for one device of a connection's own, asked without pause."""
+        cdef const LinkRow* row
+        for at in range(self.bus.links_count):
+            row = &self.bus.link_rows[at]
+            alone = row.kind == LINK_TCP and row.devices == 1 and row.gap_ns == 0
+            most = OUTSTANDING_MAX if alone else 1
+            if not 1 <= row.outstanding_max <= most:
+                raise ValueError(f"link {at} has {row.outstanding_max} requests outstanding at "
+                                 f"once; 1 to {most} fit")
 
     def __dealloc__(self):
         bus_close(&self.bus)

@@ -2,20 +2,21 @@
 
 A link goes DOWN -> CONNECTING -> SETTLING -> READY <-> WAITING; a serial line,
 whose port Python opens, goes from DOWN to SETTLING. When it is READY it sends
-what exchange_choose says. Nothing here blocks, and nothing done for one link
-waits for another.
+what exchange_choose says: one request, or where the device takes several at
+once as many as there are, in one send. Nothing here blocks, and nothing done for
+one link waits for another.
 
-A reply is believed only if modbus_check agrees with the one request that is
-outstanding. Over TCP, a reply to a request given up earlier is known by its
-transaction, counted and dropped; one that answers nothing we remember closes
-the connection. A serial line has no transactions: there a reply ends with its
+A reply is believed only if modbus_check agrees with the outstanding request
+whose transaction it carries. Over TCP, a reply to a request given up earlier is
+known by its transaction, counted and dropped; one that answers nothing we
+remember closes the connection. A serial line has no transactions: there a reply ends with its
 CRC, every request waits for 3.5 characters of silence, and what comes when
 nothing is outstanding is dropped.
 """
 
 from libc.errno cimport errno
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memmove, memset
+from libc.string cimport memcpy, memset
 
 from edgectl._kernel.atomic cimport exchange32
 from edgectl._kernel.exchange cimport (
@@ -23,7 +24,7 @@ from edgectl._kernel.exchange cimport (
     exchange_refused)
 from edgectl._kernel.fieldbus cimport (
     LATE_IDS_MAX, LINK_CONNECTING, LINK_DOWN, LINK_READY, LINK_SERIAL, LINK_SETTLING, LINK_WAITING,
-    Bus, Framer, Link, LinkRow)
+    OUTSTANDING_MAX, Bus, Exchange, Framer, Link, LinkRow)
 from edgectl._kernel.modbus cimport (
     ADU_BYTES_MAX, FRAME_BROKEN, FRAME_PARTIAL, MODBUS_EXCEPTION, MODBUS_OK,
     MODBUS_OTHER_TRANSACTION, MODBUS_OTHER_UNIT, FrameStatus, ModbusStatus, modbus_check,
@@ -39,7 +40,8 @@ cdef enum:
     BACKOFF_MIN_MS = 200
     BACKOFF_MAX_MS = 5000        # capped near seconds: a cabinet must come back by itself
     PORT_WAIT_MS = 100           # between looks for a port that was handed over
-    RECEIVES_MAX = 32            # of one event: more than all replies that may be on their way
+    RECEIVE_BYTES = 2340         # all replies that may be on their way, and a part of one before
+    RECEIVES_MAX = 32            # of one event: more than all that was asked for can be
     GOOD_TO_RESET = 3            # replies in a row that reset the back-off
     NS_PER_MS = 1000000
 
@@ -133,109 +135,158 @@ cdef void link_settle(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
         link_next(bus, at, now_ns)
 
 
-cdef void link_send(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """Send link.request; its reply is awaited until the device's timeout.
+cdef int32_t request_begin(
+    Bus* bus, int32_t at, Exchange* asked, uint8_t* frame, int64_t now_ns) noexcept nogil:
+    """Write a request's frame; its reply is awaited until the device's timeout.
 
-    On a serial line the timeout begins when the request is out, and the reply
-    may take the time that its bytes need.
+    frame  room for ADU_BYTES_MAX
+
+    Returns its length, bytes. On a serial line the timeout begins when the
+    request is out, and the reply may take the time that its bytes need.
     """
     cdef Link* link = &bus.links[at]
     cdef const LinkRow* row = &bus.link_rows[at]
-    cdef uint8_t frame[ADU_BYTES_MAX]
-    cdef int64_t wait_ns = bus.device_rows[link.device].timeout_ns
+    cdef int64_t wait_ns = bus.device_rows[asked.device].timeout_ns
     cdef int32_t length
-    cdef ssize_t sent
 
     link.transaction += 1
-    link.request.transaction = link.transaction
-    link.sent_ns = now_ns
-    link.state = LINK_WAITING
+    asked.request.transaction = link.transaction
+    asked.sent_ns = now_ns
+    asked.waiting = True
     if row.kind == LINK_SERIAL:
-        length = rtu_encode(frame, &link.request, link.words)
+        length = rtu_encode(frame, &asked.request, asked.words)
         link.framer.fill = 0
-        wait_ns += (length + rtu_reply_bytes(&link.request)) * row.char_ns + row.latency_ns
-        sent = write(link.fd, frame, length)
+        wait_ns += (length + rtu_reply_bytes(&asked.request)) * row.char_ns + row.latency_ns
     else:
-        length = modbus_encode(frame, &link.request, link.words)
-        sent = send(link.fd, frame, length, MSG_NOSIGNAL)
-    if sent != length:
-        link_down(bus, at, now_ns)
-        return
-    bus.image.links[link.device].requests += 1
+        length = modbus_encode(frame, &asked.request, asked.words)
+    asked.deadline_ns = now_ns + wait_ns
+    if link.outstanding == 0 or asked.deadline_ns < link.deadline_ns:
+        arm_timer(bus, link, asked.deadline_ns)
+    link.outstanding += 1
+    link.device = asked.device
+    link.state = LINK_WAITING
+    bus.image.links[asked.device].requests += 1
     bus.transactions += 1
-    arm_timer(bus, link, now_ns + wait_ns)
+    return length
+
+
+cdef Exchange* free_place(Link* link) noexcept nogil:
+    """The first of the link's exchanges that does not wait; there is one where one is asked for."""
+    cdef int32_t at
+    for at in range(OUTSTANDING_MAX - 1):
+        if not link.exchanges[at].waiting:
+            return &link.exchanges[at]
+    return &link.exchanges[OUTSTANDING_MAX - 1]
 
 
 cdef void link_next(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """Send what comes next on a READY link."""
+    """Send what comes next on a link that has room for it: all at once what may go at once."""
     cdef Link* link = &bus.links[at]
-    if link.state == LINK_READY and not link.gap and exchange_choose(bus, at, now_ns):
-        link_send(bus, at, now_ns)
+    cdef uint8_t frames[OUTSTANDING_MAX * ADU_BYTES_MAX]
+    cdef Exchange* asked
+    cdef int32_t length = 0
+    cdef int32_t most = bus.link_rows[at].outstanding_max
+    cdef ssize_t sent
+
+    if link.state < LINK_READY or link.gap:
+        return
+    while link.outstanding < most:
+        asked = free_place(link)
+        if not exchange_choose(bus, at, asked, now_ns):
+            break
+        length += request_begin(bus, at, asked, frames + length, now_ns)
+    if length == 0:
+        return
+    if bus.link_rows[at].kind == LINK_SERIAL:
+        sent = write(link.fd, frames, length)
+    else:
+        sent = send(link.fd, frames, length, MSG_NOSIGNAL)
+    if sent != length:
+        link_down(bus, at, now_ns)
 
 
 cdef void link_free(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """A request ended: keep the device's gap or the line's silence, then send the next."""
+    """A request ended: keep the device's gap or the line's silence before the next."""
     cdef Link* link = &bus.links[at]
     cdef int64_t gap_ns = bus.link_rows[at].gap_ns
     if bus.link_rows[at].silence_ns > gap_ns:
         gap_ns = bus.link_rows[at].silence_ns
-    link.state = LINK_READY
+    if link.outstanding == 0:
+        link.state = LINK_READY
     if gap_ns > 0:
         link.gap = True
         arm_timer(bus, link, now_ns + gap_ns)
-        return
-    link_next(bus, at, now_ns)
 
 
-cdef void request_failed(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """The outstanding request ended without a believable answer.
+cdef void request_failed(Bus* bus, int32_t at, Exchange* asked, int64_t now_ns) noexcept nogil:
+    """A request ended without a believable answer.
 
-    Too many in a row close a connection. A line stays open: closing it would
-    wake no device.
+    Too many in a row close a connection; those that were on their way together
+    count as one. A line stays open: closing it would wake no device.
     """
     cdef Link* link = &bus.links[at]
-    exchange_failed(bus, at, now_ns)
+    asked.waiting = False
+    link.outstanding -= 1
+    exchange_failed(bus, at, asked, now_ns)
     link.good_in_row = 0
-    link.failures_in_row += 1
+    if asked.sent_ns >= link.failed_ns:
+        link.failures_in_row += 1
+        link.failed_ns = now_ns
     if bus.link_rows[at].kind != LINK_SERIAL \
             and link.failures_in_row >= bus.link_rows[at].timeouts_to_close:
-        link.state = LINK_READY
         link_down(bus, at, now_ns)
         return
     link_free(bus, at, now_ns)
 
 
-cdef void request_timed_out(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """Give the outstanding request up and remember its id, should the answer come late.
+cdef void request_timed_out(Bus* bus, int32_t at, Exchange* asked, int64_t now_ns) noexcept nogil:
+    """Give a request up and remember its id, should the answer come late.
 
     The received part of a TCP frame is kept: the rest of it will come, and it is
     then a late reply and no riddle.
     """
     cdef Link* link = &bus.links[at]
-    bus.image.links[link.device].timeouts += 1
-    link.late_ids[link.late_at] = link.request.transaction
+    bus.image.links[asked.device].timeouts += 1
+    link.late_ids[link.late_at] = asked.request.transaction
     link.late_known[link.late_at] = True
     link.late_at = (link.late_at + 1) % LATE_IDS_MAX
-    request_failed(bus, at, now_ns)
+    request_failed(bus, at, asked, now_ns)
+
+
+cdef void replies_expired(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
+    """Give up what is awaited no longer, and find the earliest deadline of the rest."""
+    cdef Link* link = &bus.links[at]
+    cdef Exchange* asked
+    cdef int32_t slot
+    for slot in range(OUTSTANDING_MAX):
+        asked = &link.exchanges[slot]
+        if asked.waiting and asked.deadline_ns <= now_ns:
+            request_timed_out(bus, at, asked, now_ns)
+    for slot in range(OUTSTANDING_MAX):
+        asked = &link.exchanges[slot]
+        if asked.waiting and asked.deadline_ns < link.deadline_ns:
+            arm_timer(bus, link, asked.deadline_ns)
 
 
 cdef void request_done(
-    Bus* bus, int32_t at, ModbusStatus status, const uint16_t* words, uint8_t exception,
-    int64_t now_ns) noexcept nogil:
-    """The outstanding request was answered, and modbus_check said how."""
+    Bus* bus, int32_t at, Exchange* asked, ModbusStatus status, const uint16_t* words,
+    uint8_t exception, int64_t now_ns) noexcept nogil:
+    """A request was answered, and modbus_check said how."""
     cdef Link* link = &bus.links[at]
+    if status != MODBUS_OK and status != MODBUS_EXCEPTION:
+        bus.image.links[asked.device].bad_replies += 1
+        request_failed(bus, at, asked, now_ns)
+        return
+    asked.waiting = False
+    link.outstanding -= 1
+    link.failures_in_row = 0
     if status == MODBUS_OK:
         link.good_in_row += 1
         if link.good_in_row >= GOOD_TO_RESET:
             link.backoff_ns = <int64_t> BACKOFF_MIN_MS * NS_PER_MS
-        exchange_answered(bus, at, words, now_ns)
-    elif status == MODBUS_EXCEPTION:
-        exchange_refused(bus, at, exception, now_ns)
+        exchange_answered(bus, asked, words, now_ns)
     else:
-        bus.image.links[link.device].bad_replies += 1
-        request_failed(bus, at, now_ns)
-        return
-    link.failures_in_row = 0
+        exchange_refused(bus, asked, exception, now_ns)
     link_free(bus, at, now_ns)
 
 
@@ -249,19 +300,28 @@ cdef bint is_late(Link* link, uint16_t transaction) noexcept nogil:
     return False
 
 
-cdef void frame_arrived(Bus* bus, int32_t at, int32_t length, int64_t now_ns) noexcept nogil:
-    """Hold one whole TCP frame, at the start of the framer, against what is outstanding."""
+cdef Exchange* awaiting(Link* link, uint16_t transaction) noexcept nogil:
+    """The outstanding request that has this id; NULL when none has."""
+    cdef int32_t at
+    for at in range(OUTSTANDING_MAX):
+        if link.exchanges[at].waiting and link.exchanges[at].request.transaction == transaction:
+            return &link.exchanges[at]
+    return NULL
+
+
+cdef void frame_arrived(
+    Bus* bus, int32_t at, const uint8_t* frame, int32_t length, int64_t now_ns) noexcept nogil:
+    """Hold one whole TCP frame against what is outstanding."""
     cdef Link* link = &bus.links[at]
-    cdef const uint8_t* frame = link.framer.bytes
     cdef uint16_t words[BLOCK_WORDS_MAX]
     cdef uint8_t exception = 0
     cdef uint16_t transaction = (<uint16_t> frame[0] << 8) | frame[1]
-    cdef ModbusStatus status = MODBUS_OTHER_TRANSACTION
+    cdef Exchange* asked = awaiting(link, transaction)
+    cdef ModbusStatus status
 
-    if link.state == LINK_WAITING:
-        status = modbus_check(frame, length, &link.request, words, &exception)
-    if status != MODBUS_OTHER_TRANSACTION:
-        request_done(bus, at, status, words, exception, now_ns)
+    if asked != NULL:
+        status = modbus_check(frame, length, &asked.request, words, &exception)
+        request_done(bus, at, asked, status, words, exception, now_ns)
     elif is_late(link, transaction):
         bus.image.links[link.device].late_replies += 1
     else:
@@ -280,6 +340,7 @@ cdef void serial_arrived(Bus* bus, int32_t at, bint begins, int64_t now_ns) noex
     """
     cdef Link* link = &bus.links[at]
     cdef Framer* framer = &link.framer
+    cdef Exchange* asked = &link.exchanges[0]
     cdef uint16_t words[BLOCK_WORDS_MAX]
     cdef uint8_t exception = 0
     cdef int32_t length
@@ -298,46 +359,53 @@ cdef void serial_arrived(Bus* bus, int32_t at, bint begins, int64_t now_ns) noex
     if frame == FRAME_PARTIAL or frame == FRAME_BROKEN:
         bus.image.links[link.device].bad_replies += 1
         framer.fill = 0
-        request_failed(bus, at, now_ns)
+        request_failed(bus, at, asked, now_ns)
         return
-    status = rtu_check(framer.bytes, length, &link.request, words, &exception)
+    status = rtu_check(framer.bytes, length, &asked.request, words, &exception)
     framer.fill = 0
     if status == MODBUS_OTHER_UNIT:
         bus.image.links[link.device].late_replies += 1
         return
-    request_done(bus, at, status, words, exception, now_ns)
+    request_done(bus, at, asked, status, words, exception, now_ns)
 
 
 cdef void link_readable(Bus* bus, int32_t at, bint ends, int64_t now_ns) noexcept nogil:
-    """Take what came and consume every whole frame in it.
+    """Take what came, consume every whole frame in it, and send what comes next.
 
     ends  the other side has closed: after what came there is an end to be read
 
-    A connection is told of once (EPOLLET), so all of it must be taken: a reply
-    that leaves room in the buffer was all there was. What is still more than
+    A connection is told of once (EPOLLET), so all of it must be taken: what
+    leaves room in the buffer was all there was. What is still more than
     replies can be is nothing that was asked for.
     """
     cdef Link* link = &bus.links[at]
-    cdef Framer* framer = &link.framer
+    cdef uint8_t bytes[RECEIVE_BYTES]
     cdef int32_t fd = link.fd
-    cdef int32_t turn, room
+    cdef int32_t turn, before, room
     cdef ssize_t count
 
     if bus.link_rows[at].kind == LINK_SERIAL:
         line_readable(bus, at, now_ns)
         return
     for turn in range(RECEIVES_MAX):
-        room = ADU_BYTES_MAX - framer.fill
-        count = recv(fd, framer.bytes + framer.fill, room, 0)
+        before = link.framer.fill
+        room = RECEIVE_BYTES - before
+        memcpy(bytes, link.framer.bytes, before)
+        count = recv(fd, bytes + before, room, 0)
+        if count < 0 and errno == EAGAIN:
+            break
         if count <= 0:
-            if count == 0 or errno != EAGAIN:
-                link_down(bus, at, now_ns)
+            link_down(bus, at, now_ns)
             return
-        framer.fill += <int32_t> count
-        consume_frames(bus, at, now_ns)
-        if link.fd != fd or (count < room and not ends):
+        consume_frames(bus, at, bytes, before + <int32_t> count, now_ns)
+        if link.fd != fd:
             return
-    link_down(bus, at, now_ns)
+        if count < room and not ends:
+            break
+    else:
+        link_down(bus, at, now_ns)
+        return
+    link_next(bus, at, now_ns)
 
 
 cdef void line_readable(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
@@ -353,31 +421,35 @@ cdef void line_readable(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
     if count > 0:
         framer.fill += <int32_t> count
         serial_arrived(bus, at, begins, now_ns)
+        link_next(bus, at, now_ns)
     elif count == 0 or errno != EAGAIN:
         link_down(bus, at, now_ns)
 
 
-cdef void consume_frames(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
-    """Every whole frame of a TCP stream, in order; the rest is kept."""
+cdef void consume_frames(
+    Bus* bus, int32_t at, const uint8_t* bytes, int32_t fill, int64_t now_ns) noexcept nogil:
+    """Every whole frame of a TCP stream, in order; the rest is kept in the framer."""
     cdef Link* link = &bus.links[at]
     cdef Framer* framer = &link.framer
     cdef int32_t fd = link.fd
-    cdef int32_t length, consumed
+    cdef int32_t start = 0
+    cdef int32_t rest, length
     cdef FrameStatus status
-    while framer.fill > 0:
-        status = modbus_frame(framer.bytes, framer.fill, &length)
+    while start < fill:
+        rest = fill - start if fill - start < ADU_BYTES_MAX else ADU_BYTES_MAX
+        status = modbus_frame(bytes + start, rest, &length)
         if status == FRAME_PARTIAL:
-            return
+            break
         if status == FRAME_BROKEN:
             bus.image.links[link.device].bad_replies += 1
             link_down(bus, at, now_ns)
             return
-        consumed = length
-        frame_arrived(bus, at, length, now_ns)
-        if link.fd != fd or framer.fill < consumed:
+        frame_arrived(bus, at, bytes + start, length, now_ns)
+        if link.fd != fd:
             return
-        framer.fill -= consumed
-        memmove(framer.bytes, framer.bytes + consumed, framer.fill)
+        start += length
+    framer.fill = fill - start
+    memcpy(framer.bytes, bytes + start, framer.fill)
 
 
 cdef void link_expired(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
@@ -389,7 +461,8 @@ cdef void link_expired(Bus* bus, int32_t at, int64_t now_ns) noexcept nogil:
     elif link.state == LINK_CONNECTING:
         link_down(bus, at, now_ns)
     elif link.state == LINK_WAITING:
-        request_timed_out(bus, at, now_ns)
+        replies_expired(bus, at, now_ns)
+        link_next(bus, at, now_ns)
     else:
         link.state = LINK_READY
         link.gap = False

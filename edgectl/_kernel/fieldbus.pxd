@@ -1,4 +1,4 @@
-"""The Modbus master: one epoll loop over all links, one request outstanding on each."""
+"""The Modbus master: one epoll loop over all links, and what is outstanding on each."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -7,7 +7,8 @@ from edgectl._kernel.process_image cimport Image
 
 cdef enum:
     LINKS_MAX = 1024
-    LATE_IDS_MAX = 16            # expired transaction ids remembered per link
+    OUTSTANDING_MAX = 8          # requests on their way at once on a link whose device takes them
+    LATE_IDS_MAX = 64            # expired transaction ids remembered per link: of 8 batches
     PROBES_MAX = 4096
     PROBE_WORDS_MAX = 10
     PROBE_ALTERNATIVES_MAX = 8
@@ -37,6 +38,7 @@ cdef struct LinkRow:
     int32_t first_device         # the link's devices stand together
     int32_t devices
     int32_t timeouts_to_close    # in a row, over all its devices
+    int32_t outstanding_max      # 1; up to OUTSTANDING_MAX where its one device takes more
     uint32_t ipv4                # host byte order
     uint16_t port
     uint8_t kind                 # LinkKind
@@ -74,7 +76,7 @@ cpdef enum LinkState:
     LINK_CONNECTING = 1
     LINK_SETTLING = 2
     LINK_READY = 3
-    LINK_WAITING = 4             # one request outstanding
+    LINK_WAITING = 4             # a reply is awaited, or several are
 
 cpdef enum RequestKind:
     REQUEST_PROBE = 0
@@ -82,18 +84,27 @@ cpdef enum RequestKind:
     REQUEST_WRITE = 2
     REQUEST_SYNC = 3             # serial: after a lost reply, its words are dropped
 
-cdef struct Link:
-    int64_t deadline_ns          # of the reply, the connect, the settling, the gap or the next try
+cdef struct Exchange:            # one request and what is awaited of it
     int64_t sent_ns
-    int64_t due_ns               # when the outstanding read was marked due
+    int64_t deadline_ns          # of its reply
+    int64_t due_ns               # when the read was marked due
+    const uint16_t* words        # that the write sends
+    int32_t device
+    int32_t item                 # its probe, block or output
+    uint8_t kind                 # RequestKind
+    uint8_t waiting              # it was sent, and neither answered nor given up
+    Request request
+
+cdef struct Link:
+    int64_t deadline_ns          # of a reply, the connect, the settling, the gap or the next try
     int64_t heard_ns             # serial: last time that bytes came
+    int64_t failed_ns            # when a failure was counted last: what was sent before is no other
     int64_t backoff_ns
     uint64_t random              # state of the jitter
-    const uint16_t* words        # that the outstanding write sends
     int32_t fd                   # -1: none
     uint32_t offered             # shared: an opened port for the link to take, fd + 1; 0: none
-    int32_t device               # of the outstanding request
-    int32_t item                 # its probe, block or output
+    int32_t device               # asked last
+    int32_t outstanding          # exchanges that wait
     int32_t failures_in_row
     int32_t good_in_row
     int32_t turn                 # device served last, so that all have their turn
@@ -104,9 +115,8 @@ cdef struct Link:
     uint16_t late_ids[LATE_IDS_MAX]
     uint8_t late_known[LATE_IDS_MAX]
     uint8_t state                # LinkState
-    uint8_t kind                 # RequestKind of the outstanding request
     uint8_t gap                  # READY, but the gap between requests still runs
-    Request request
+    Exchange exchanges[OUTSTANDING_MAX]
     Framer framer
 
 cdef struct BusDevice:

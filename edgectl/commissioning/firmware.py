@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edgectl._kernel.exchange import firmware_key
+from edgectl._kernel.identity import firmware_key
 from edgectl._kernel.fieldbus import FirmwareDecode
 from edgectl.commissioning.client import Failure
 from edgectl.commissioning.identify import Asker

@@ -40,6 +40,7 @@ NEUTRAL: dict[str, dict[str, Any]] = {
         "connect_timeout_ns": 1_000_000_000,
         "devices": 1,
         "timeouts_to_close": 3,
+        "outstanding_max": 1,
         "ipv4": 0x7F000001,
     },
     "BusDeviceRow": {"timeout_ns": 60_000_000, "unit": 1, "counted": 1},

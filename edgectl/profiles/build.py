@@ -50,6 +50,7 @@ def build_profile(name: str, sha256: str, file: ProfileFile) -> Profile:
         settle_ns=modbus.connect_settle_ms * NS_PER_MS,
         gap_ns=modbus.gap_ms * NS_PER_MS,
         timeouts_to_close=modbus.timeouts_to_close,
+        outstanding_max=modbus.max_outstanding,
         any_unit=modbus.unit_echo == "any",
         max_registers=modbus.max_registers,
         gaps_legal=gaps_legal,

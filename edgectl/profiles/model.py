@@ -148,6 +148,7 @@ class Profile:
     settle_ns: int
     gap_ns: int
     timeouts_to_close: int
+    outstanding_max: int
     any_unit: bool
     max_registers: int
     gaps_legal: bool

@@ -79,6 +79,11 @@ class ModbusSection(Section):
     timeouts_to_close: Annotated[int, Field(ge=1, le=100)] = Field(
         default=3, description="So many timeouts in a row mean that the connection is dead."
     )
+    max_outstanding: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=1,
+        description="Requests the device takes at once on a connection of its own; more than 1 "
+        "only where its maker says so, or `edgectl probe` has shown it.",
+    )
     unit_echo: Literal["exact", "any"] = Field(
         default="exact", description="Some gateways answer with a unit id that is not the asked."
     )

@@ -141,6 +141,16 @@ def _characters_ns(line: Line) -> int:
     return RTU_SILENCE_NS if line.baud > RTU_FIXED_ABOVE_BAUD else line.char_ns * 7 // 2
 
 
+def outstanding_max(devices: Sequence[Device]) -> int:
+    """Requests that a link has on their way at once: what its profile says, for one device alone.
+
+    Where several share a connection or a line there is a gateway or a bus between, which carries
+    one request at a time.
+    """
+    alone = len(devices) == 1 and devices[0].line is None
+    return devices[0].profile.outstanding_max if alone else 1
+
+
 def schedule(site: Site) -> tuple[LinkSchedule, ...]:
     """The bounds of every link, in bus order."""
     return tuple(link_schedule(devices, site.scan) for devices in site.links.values())

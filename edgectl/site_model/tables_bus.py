@@ -14,7 +14,7 @@ from edgectl._kernel.process_image import PointType, WordOrder
 from edgectl.profiles.model import Block, Command, Firmware, Point, Probe, Profile
 from edgectl.profiles.read_plan import sync_reads
 from edgectl.site_model.model import Device, Site
-from edgectl.site_model.schedule import idle_ns, silence_ns
+from edgectl.site_model.schedule import idle_ns, outstanding_max, silence_ns
 
 Table = NDArray[np.void]
 COIL_ON = 0xFF00
@@ -67,6 +67,7 @@ def _fill_link(row: np.void, first: int, devices: Sequence[Device]) -> None:
     row["settle_ns"] = max(each.settle_ns for each in profiles)
     row["gap_ns"] = max(each.gap_ns for each in profiles)
     row["timeouts_to_close"] = max(each.timeouts_to_close for each in profiles)
+    row["outstanding_max"] = outstanding_max(devices)
     row["first_device"] = first
     row["devices"] = len(devices)
     line = devices[0].line

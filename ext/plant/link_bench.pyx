@@ -11,7 +11,7 @@ from libc.string cimport memset
 from edgectl._kernel.exchange cimport (
     exchange_answered, exchange_choose, exchange_connected, exchange_failed, exchange_refused)
 from edgectl._kernel.fieldbus cimport (
-    LINK_READY, LINK_WAITING, Bus, BusDevice, BusDeviceRow, Link, LinkRow, ProbeRow, bus_mark)
+    Bus, BusDevice, BusDeviceRow, Exchange, Link, LinkRow, ProbeRow, bus_mark)
 from edgectl._kernel.kernel cimport Kernel
 from edgectl._kernel.process_image cimport BLOCK_WORDS_MAX, OUTPUT_COMMITTED, image_commit
 
@@ -43,7 +43,6 @@ cdef class LinkBench:
         if not (bus.links and bus.devices and bus.block_due and bus.block_due_ns
                 and bus.block_hold_ns):
             raise MemoryError
-        bus.links[0].state = LINK_READY
         for at in range(devices.shape[0]):
             bus.links[0].outputs += devices[at].outputs
 
@@ -69,45 +68,53 @@ cdef class LinkBench:
             raise ValueError(f"no output {output}")
         return image_commit(self.bus.image, output, value) == OUTPUT_COMMITTED
 
-    def ask(self, int64_t now_ns):
+    def ask(self, int64_t now_ns, int place=0):
         """What goes on the wire now: (RequestKind, device, item, function, count); None: nothing.
 
-        item  its probe, block or output
+        item   its probe, block or output
+        place  where it waits for its answer, below the link's outstanding_max; nothing may
+               wait there
         """
         cdef Link* link = &self.bus.links[0]
-        if link.state == LINK_WAITING:
-            raise ValueError("a request is outstanding")
-        if not exchange_choose(&self.bus, 0, now_ns):
+        cdef Exchange* asked = self._at(place)
+        if asked.waiting:
+            raise ValueError(f"a request is outstanding in place {place}")
+        if not exchange_choose(&self.bus, 0, asked, now_ns):
             return None
-        link.state, link.sent_ns = LINK_WAITING, now_ns
-        return (RequestKind(link.kind), link.device, link.item, link.request.function,
-                link.request.count)
+        asked.waiting, asked.sent_ns = True, now_ns
+        link.outstanding += 1
+        return (RequestKind(asked.kind), asked.device, asked.item, asked.request.function,
+                asked.request.count)
 
-    cdef int _ended(self) except -1:
-        if self.bus.links[0].state != LINK_WAITING:
-            raise ValueError("nothing is outstanding")
-        self.bus.links[0].state = LINK_READY
-        return 0
+    cdef Exchange* _at(self, int place) except NULL:
+        if not 0 <= place < self.bus.link_rows[0].outstanding_max:
+            raise ValueError(f"place {place}; the link has {self.bus.link_rows[0].outstanding_max}")
+        return &self.bus.links[0].exchanges[place]
 
-    def answer(self, int64_t now_ns, int word=0):
-        """The outstanding request was answered, each register with the same word."""
+    cdef Exchange* _ended(self, int place) except NULL:
+        cdef Exchange* asked = self._at(place)
+        if not asked.waiting:
+            raise ValueError(f"nothing is outstanding in place {place}")
+        asked.waiting = False
+        self.bus.links[0].outstanding -= 1
+        return asked
+
+    def answer(self, int64_t now_ns, int word=0, int place=0):
+        """An outstanding request was answered, each register with the same word."""
         cdef uint16_t words[BLOCK_WORDS_MAX]
         cdef int32_t at
         memset(words, 0, sizeof(words))
         for at in range(BLOCK_WORDS_MAX):
             words[at] = word
-        self._ended()
-        exchange_answered(&self.bus, 0, words, now_ns)
+        exchange_answered(&self.bus, self._ended(place), words, now_ns)
 
-    def refuse(self, int exception, int64_t now_ns):
-        """The outstanding request was answered by an exception."""
-        self._ended()
-        exchange_refused(&self.bus, 0, exception, now_ns)
+    def refuse(self, int exception, int64_t now_ns, int place=0):
+        """An outstanding request was answered by an exception."""
+        exchange_refused(&self.bus, self._ended(place), exception, now_ns)
 
-    def lose(self, int64_t now_ns):
-        """The outstanding request timed out, or its answer was not to be believed."""
-        self._ended()
-        exchange_failed(&self.bus, 0, now_ns)
+    def lose(self, int64_t now_ns, int place=0):
+        """An outstanding request timed out, or its answer was not to be believed."""
+        exchange_failed(&self.bus, 0, self._ended(place), now_ns)
 
     def poll_ns(self, int device):
         """From the due mark of a device's last block that was answered, to its answer."""
