@@ -73,6 +73,9 @@ def fieldbus(
     connections: int = typer.Option(20, min=1, max=400, help="One device a connection."),
     registers: int = typer.Option(125, min=1, max=125, help="Registers of each read."),
     seconds: float = typer.Option(9.0, min=0.1, help="Of each client, over all rounds."),
+    outstanding: int = typer.Option(
+        8, min=1, max=8, help="Requests to a device at once, where a client can."
+    ),
     together: bool = typer.Option(False, help="Client and server on one processor."),
     as_json: bool = AS_JSON,
 ) -> None:
@@ -83,7 +86,7 @@ def fieldbus(
     """
     from edgectl.cli.bench_fieldbus import FieldbusBench, fieldbus_figures
 
-    show(fieldbus_figures(FieldbusBench(connections, registers, seconds, together)), as_json)
+    show(fieldbus_figures(FieldbusBench(connections, registers, seconds, outstanding, together)), as_json)
 
 
 @app.command()

@@ -33,6 +33,7 @@ class Asked:
     ports: tuple[int, ...]  # one connection to each
     sizes: tuple[int, ...]  # registers of each read of a device, function 3, from address 0 on
     period_ns: int  # from burst to burst; 0: closed loop, asked again as soon as it is answered
+    outstanding: int = 1  # requests to a device on their way at once; only some clients can
 
     def periods(self, seconds: float) -> int:
         """Bursts in so many seconds."""
@@ -47,18 +48,21 @@ def words_for(asked: Asked, cpu: int, fifo_priority: int) -> list[str]:
     """The command line from which `options` reads the same again."""
     lists = {"ports": asked.ports, "sizes": asked.sizes}
     words = [f"--{name}={','.join(map(str, each))}" for name, each in lists.items()]
-    words.append(f"--period-ns={asked.period_ns}")
+    words += [f"--period-ns={asked.period_ns}", f"--outstanding={asked.outstanding}"]
     return [*words, f"--cpu={cpu}", f"--fifo-priority={fifo_priority}"]
 
 
 def options() -> tuple[Asked, int, int]:
     """What is asked, the processor to stay on (-1: any), and a SCHED_FIFO priority (0: none)."""
     parser = argparse.ArgumentParser(description="One client of a bench.")
-    for name in ("--ports", "--sizes", "--period-ns", "--cpu", "--fifo-priority"):
+    for name in (
+        "--ports", "--sizes", "--period-ns", "--outstanding", "--cpu", "--fifo-priority"
+    ):  # fmt: skip
         parser.add_argument(name, required=True)
     given = parser.parse_args()
     ports, sizes = (tuple(map(int, each.split(","))) for each in (given.ports, given.sizes))
-    return Asked(ports, sizes, int(given.period_ns)), int(given.cpu), int(given.fifo_priority)
+    asked = Asked(ports, sizes, int(given.period_ns), int(given.outstanding))
+    return asked, int(given.cpu), int(given.fifo_priority)
 
 
 def say(**answer: object) -> None:

@@ -12,26 +12,29 @@ from edgectl.cli.bench_tables import Draft, add_internal, common_arrays, directo
 from edgectl.image import private_segment
 from edgectl.site_model.tables import KernelTables
 
-BLOCKS_PER_DEVICE = 8  # due again before a link has read them all: it is never idle
+BLOCKS_PER_OUTSTANDING = 8  # due again before a link has read them all: it is never idle
 PERIOD_PER_CONNECTION_NS = 16_000  # half of what 8 reads of each take at 4 us a read
 PERIOD_NS_MIN = 50_000
 NEVER_NS = 3_600_000_000_000  # replies wait in the socket while other clients have their laps
 
 
 def closed_loop_tables(asked: Asked) -> KernelTables:
-    """Devices of BLOCKS_PER_DEVICE equal reads, due again before they are through."""
+    """Devices of equal reads, BLOCKS_PER_OUTSTANDING or more, due again before they are through."""
     (count,) = asked.sizes
+    blocks = BLOCKS_PER_OUTSTANDING * asked.outstanding
     period_ns = max(PERIOD_PER_CONNECTION_NS * len(asked.ports), PERIOD_NS_MIN)
     draft = Draft()
     for device, port in enumerate(asked.ports):
-        draft.links.append({"first_device": device, "port": port})
+        draft.links.append(
+            {"first_device": device, "port": port, "outstanding_max": asked.outstanding}
+        )
         draft.devices.append(
             {
                 "link": device, "timeout_ns": NEVER_NS,
-                "first_block": len(draft.blocks), "blocks": BLOCKS_PER_DEVICE,
+                "first_block": len(draft.blocks), "blocks": blocks,
             }
         )  # fmt: skip
-        for _ in range(BLOCKS_PER_DEVICE):
+        for _ in range(blocks):
             block = {"device": device, "first_point": len(draft.points), "points": 1}
             draft.points.append(
                 {"block": len(draft.blocks), "device": device, "type": PointType.TYPE_U16}

@@ -16,7 +16,7 @@ def floor_client(asked: Asked, stack: ExitStack) -> Lap:
     """Where a device takes several requests they are all as large as its mean one."""
     rounds = len(asked.sizes)
     count = sum(asked.sizes) // rounds
-    request = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, count)
+    requests = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, count) * asked.outstanding
     fds = array("i")
     for port in asked.ports:
         each = stack.enter_context(socket.create_connection((HOST, port), CONNECT_TIMEOUT_S))
@@ -25,7 +25,10 @@ def floor_client(asked: Asked, stack: ExitStack) -> Lap:
         fds.append(each.fileno())
 
     def turns(rounds: int, period_ns: int, periods: int) -> tuple[int, int]:
-        return floor_run(fds, request, READ_REPLY_BYTES + 2 * count, rounds, period_ns, periods)
+        reply_bytes = READ_REPLY_BYTES + 2 * count
+        return floor_run(
+            fds, requests, asked.outstanding, reply_bytes, rounds, period_ns, periods
+        )  # fmt: skip
 
     def paced_lap(seconds: float) -> tuple[int, int]:
         return turns(rounds, asked.period_ns, asked.periods(seconds))

@@ -24,7 +24,9 @@ WARM_HEAP = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": 
 # Module of each client in edgectl.cli, and its environment beyond ours.
 CLIENTS: dict[str, tuple[str, dict[str, str]]] = {
     "edgectl": ("bench_child_edgectl", {}),
+    "edgectl_several": ("bench_child_edgectl", {}),
     "floor": ("bench_child_floor", {}),
+    "floor_several": ("bench_child_floor", {}),
     "libmodbus": ("bench_child_libmodbus", {}),
     "pymodbus": ("bench_child_pymodbus", {}),
     "pymodbus_warm_heap": ("bench_child_pymodbus", WARM_HEAP),

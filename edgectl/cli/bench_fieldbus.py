@@ -7,7 +7,7 @@ that what the machine does meanwhile meets all of them; figures are medians over
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from edgectl.cli.bench_child import Asked
@@ -20,6 +20,7 @@ WARM_UP_S = 0.1
 TARGETS = {"floor": 1.3, "libmodbus": 0.8, "pymodbus": 0.1}  # greatest ratio wanted
 SHOWN = ("edgectl", *TARGETS)
 BEST_CASE = "pymodbus_warm_heap"
+SEVERAL = {"edgectl": "edgectl_several", "floor": "floor_several"}  # the clients that can
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class FieldbusBench:
     connections: int
     registers: int
     seconds: float  # of each client, over all rounds
+    outstanding: int  # requests to a device at once, of the clients that can, beside one at a time
     together: bool = False  # client and server on one processor
 
 
@@ -51,12 +53,14 @@ def placed(server_pid: int, together: bool) -> Iterator[str]:
 
 def measure(bench: FieldbusBench, ports: list[int], skipped: list[str]) -> dict[str, list[Cost]]:
     """Laps of every client that is installed, in turn; `skipped` is told of the others."""
-    asked = Asked(tuple(ports), (bench.registers,), 0)
+    one = Asked(tuple(ports), (bench.registers,), 0)
+    several = replace(one, outstanding=bench.outstanding)
     lap_s = bench.seconds / ROUNDS
     with ExitStack() as stack:
         clients: list[ClientProcess] = []
         for name in CLIENTS:
             try:
+                asked = several if name in SEVERAL.values() else one
                 clients.append(stack.enter_context(ClientProcess(name, asked)))
             except MissingClientError as error:
                 skipped.append(f"{name}: {error.problem}")
@@ -69,12 +73,12 @@ def measure(bench: FieldbusBench, ports: list[int], skipped: list[str]) -> dict[
     return laps
 
 
-def ratio(laps: dict[str, list[Cost]], peer: str) -> float | None:
+def ratio(laps: dict[str, list[Cost]], peer: str, ours: str = "edgectl") -> float | None:
     """Median over the rounds of our CPU time by the peer's; None for a peer that is missing."""
     if peer not in laps:
         return None
-    pairs = zip(laps["edgectl"], laps[peer], strict=True)
-    return round(median(ours.cpu_us / theirs.cpu_us for ours, theirs in pairs), 4)
+    pairs = zip(laps[ours], laps[peer], strict=True)
+    return round(median(mine.cpu_us / theirs.cpu_us for mine, theirs in pairs), 4)
 
 
 def fieldbus_figures(bench: FieldbusBench) -> Figures:
@@ -106,6 +110,15 @@ def fieldbus_figures(bench: FieldbusBench) -> Figures:
         "ratios": {peer: ratio(laps, peer) for peer in TARGETS},
         "cpu_us_pymodbus_warm_heap": cpu_us.get(BEST_CASE),
         "ratio_pymodbus_warm_heap": ratio(laps, BEST_CASE),
+        "several": {
+            "outstanding": bench.outstanding,
+            "cpu_us_per_transaction": {name: cpu_us[each] for name, each in SEVERAL.items()},
+            "transactions_per_s": {name: per_s[each] for name, each in SEVERAL.items()},
+            "ratios": {
+                peer: ratio(laps, SEVERAL.get(peer, peer), SEVERAL["edgectl"])
+                for peer in (*TARGETS, BEST_CASE)
+            },
+        },
         "targets": TARGETS,
         "skipped": skipped,
     }

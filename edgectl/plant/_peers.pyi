@@ -17,7 +17,8 @@ def serve(
 ) -> int: ...
 def floor_run(
     sockets: NDArray[np.int32] | array[int],
-    request: NDArray[np.uint8] | bytes,
+    requests: NDArray[np.uint8] | bytes,
+    outstanding: int,
     reply_bytes: int,
     rounds: int,
     period_ns: int,

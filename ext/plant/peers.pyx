@@ -1,58 +1,26 @@
 """Peers for benches and tests: a Modbus TCP responder and the floor under any client.
 
 Both do the least that can be done, so that what is measured beside them is the
-kernel under test. The responder answers one device a port; the floor asks as
-the kernel asks, with prebuilt requests, and checks nothing.
+kernel under test. The responder answers one device a port, and what came at once
+at once; the floor asks as the kernel asks, with prebuilt requests, and checks nothing.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, timespec
 from posix.unistd cimport close, read
+
+from edgectl.plant._sockets cimport (
+    ADU_BYTES_MAX, EPOLLIN, EPOLL_CLOEXEC, EPOLL_CTL_ADD, IPPROTO_TCP, MSG_NOSIGNAL, SOCK_CLOEXEC,
+    SOCK_NONBLOCK, SOL_SOCKET, SO_LINGER, TCP_NODELAY, accept4, big_endian_16, clock_ns,
+    epoll_create1, epoll_ctl, epoll_event, epoll_wait, linger, recv, send, setsockopt)
 
 cdef extern from "time.h" nogil:
     int CLOCK_THREAD_CPUTIME_ID
     int TIMER_ABSTIME
     int clock_nanosleep(int clock, int flags, const timespec* request, timespec* remain)
-
-cdef extern from "sys/socket.h" nogil:
-    int MSG_NOSIGNAL
-    int SOCK_NONBLOCK
-    int SOCK_CLOEXEC
-    int SOL_SOCKET
-    int SO_LINGER
-    ctypedef struct sockaddr:
-        pass
-    cdef struct linger:
-        int l_onoff
-        int l_linger
-    ctypedef uint32_t socklen_t
-    int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
-    ssize_t send(int fd, const void* bytes, size_t length, int flags)
-    ssize_t recv(int fd, void* bytes, size_t length, int flags)
-    int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
-
-cdef extern from "netinet/in.h" nogil:
-    int IPPROTO_TCP
-
-cdef extern from "netinet/tcp.h" nogil:
-    int TCP_NODELAY
-
-cdef extern from "sys/epoll.h" nogil:
-    int EPOLL_CLOEXEC
-    int EPOLL_CTL_ADD
-    uint32_t EPOLLIN
-    cdef union epoll_data:
-        uint64_t u64
-        int fd
-    cdef struct epoll_event:
-        uint32_t events
-        epoll_data data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll, int operation, int fd, epoll_event* event)
-    int epoll_wait(int epoll, epoll_event* events, int maximum, int timeout_ms)
 
 ctypedef int (*ReadRegisters)(void*, int, int, uint16_t*) noexcept nogil
 
@@ -60,8 +28,9 @@ cdef enum:
     DESCRIPTORS_MAX = 8192       # a descriptor is its place in the table
     EVENTS_MAX = 256             # taken from one wait
     LATE_MAX = 1024              # replies held back at one time; more are dropped
-    ADU_BYTES_MAX = 260          # MODBUS Application Protocol V1.1b3, 4.1
-    STREAM_BYTES = 1040          # four whole requests
+    STREAM_BYTES = 1040          # four whole requests of any kind, 86 that read
+    REPLIES_BYTES = 4160         # 16 whole replies go out at once
+    OUTSTANDING_MAX = 16         # of the floor, on one connection
     PERIOD_WAIT_MS = 1000        # a reply that takes longer ends the floor's run
 
 cpdef enum Behaviour:
@@ -95,23 +64,13 @@ cdef struct Responder:
     int epoll
     int64_t late_ns
     int64_t answered
+    int32_t fill                 # bytes of replies that wait to be sent to one connection
+    uint8_t replies[REPLIES_BYTES]
     uint32_t counter             # seen in the low word of every pair: values change
     uint32_t late_head           # ring of held replies, in order of their due time
     uint32_t late_tail
     Peer* peers
     LateReply* late
-
-
-cdef int64_t clock_ns(int clock) noexcept nogil:
-    """Time of one of the system's clocks, ns."""
-    cdef timespec now
-    clock_gettime(clock, &now)
-    return <int64_t> now.tv_sec * 1_000_000_000 + now.tv_nsec
-
-
-cdef int64_t big_endian_16(const uint8_t* bytes) noexcept nogil:
-    """Two bytes as sent, high first."""
-    return (bytes[0] << 8) | bytes[1]
 
 
 cdef int32_t answer(uint8_t* reply, const uint8_t* request, uint32_t counter) noexcept nogil:
@@ -203,9 +162,19 @@ cdef void hold_back(Responder* server, int fd, const uint8_t* reply,
     server.late_head += 1
 
 
+cdef bint send_replies(Responder* server, int fd) noexcept nogil:
+    """Send the replies that wait for one connection; False once it is gone."""
+    cdef int32_t length = server.fill
+    server.fill = 0
+    if length > 0 and send(fd, server.replies, length, MSG_NOSIGNAL) != length:
+        drop(server, fd, False)
+        return False
+    return True
+
+
 cdef bint reply_to(Responder* server, int fd, const uint8_t* request) noexcept nogil:
     """Serve one whole request as the port behaves; False once the connection is gone."""
-    cdef uint8_t reply[ADU_BYTES_MAX]
+    cdef uint8_t* reply
     cdef int32_t behaviour = server.peers[fd].behaviour
     cdef int32_t length
 
@@ -215,15 +184,16 @@ cdef bint reply_to(Responder* server, int fd, const uint8_t* request) noexcept n
     if behaviour == Behaviour.RESET:
         drop(server, fd, True)
         return False
+    if server.fill > REPLIES_BYTES - ADU_BYTES_MAX and not send_replies(server, fd):
+        return False
+    reply = server.replies + server.fill
     length = answer(reply, request, server.counter)
     if behaviour == Behaviour.LATE:
         hold_back(server, fd, reply, length)
         return True
     if behaviour == Behaviour.WRONG_ID:
         reply[0] ^= 0x55
-    if send(fd, reply, length, MSG_NOSIGNAL) != length:
-        drop(server, fd, False)
-        return False
+    server.fill += length
     server.answered += 1
     return True
 
@@ -240,6 +210,7 @@ cdef void receive(Responder* server, int fd) noexcept nogil:
             drop(server, fd, False)
         return
     peer.fill += <int32_t> got
+    server.fill = 0
     while peer.fill - start >= 12:
         length = <int32_t> (6 + big_endian_16(peer.stream + start + 4))
         if length < 12 or length > ADU_BYTES_MAX:
@@ -252,6 +223,7 @@ cdef void receive(Responder* server, int fd) noexcept nogil:
         start += length
     peer.fill -= start
     memmove(peer.stream, peer.stream + start, peer.fill)
+    send_replies(server, fd)
 
 
 cdef int send_late(Responder* server) noexcept nogil:
@@ -339,35 +311,44 @@ def serve(listeners, behaviours, int64_t late_ns, int life_fd):
 cdef struct Floor:
     int epoll
     int32_t devices
-    int32_t rounds               # requests to each device in one period, one after the other
+    int32_t rounds               # requests to each device in one period
+    int32_t outstanding          # of them on their way at once
     int32_t reply_bytes
     int32_t request_bytes
     const int32_t* sockets
-    const uint8_t* request
-    int32_t* left                # rounds a device still has to run in this period
+    const uint8_t* requests      # `outstanding` of them, one after the other
+    int32_t* unsent              # requests that a device is still to be sent in this period
+    int32_t* left                # replies that it still has to give
     int32_t* fill                # bytes of the reply being received
 
 
-cdef int32_t ask_all(Floor* client) noexcept nogil:
-    """Send the first request of a period on every connection; returns how many went out."""
-    cdef int32_t sent = 0
-    cdef int32_t i
+cdef bint ask(Floor* client, int32_t device, int32_t most) noexcept nogil:
+    """Send a device its next requests, at most so many; False where they did not go out."""
+    cdef int32_t count = most if most < client.unsent[device] else client.unsent[device]
+    cdef int32_t length = count * client.request_bytes
+    client.unsent[device] -= count
+    return count == 0 \
+        or send(client.sockets[device], client.requests, length, MSG_NOSIGNAL) == length
 
+
+cdef bint ask_all(Floor* client) noexcept nogil:
+    """Send the first requests of a period on every connection; False where one did not go out."""
+    cdef int32_t i
     for i in range(client.devices):
-        client.left[i] = client.rounds
+        client.unsent[i] = client.left[i] = client.rounds
         client.fill[i] = 0
-        if send(client.sockets[i], client.request, client.request_bytes,
-                MSG_NOSIGNAL) == client.request_bytes:
-            sent += 1
-    return sent
+        if not ask(client, i, client.outstanding):
+            return False
+    return True
 
 
 cdef int64_t take_all(Floor* client, int32_t waiting) noexcept nogil:
     """Read until every device has answered all its rounds; returns transactions, -1 on failure."""
     cdef epoll_event events[EVENTS_MAX]
-    cdef uint8_t reply[ADU_BYTES_MAX]
+    cdef uint8_t replies[OUTSTANDING_MAX * ADU_BYTES_MAX]
     cdef int64_t transactions = 0
     cdef ssize_t got
+    cdef int32_t done
     cdef int ready, i, device
 
     while waiting > 0:
@@ -376,19 +357,19 @@ cdef int64_t take_all(Floor* client, int32_t waiting) noexcept nogil:
             return -1
         for i in range(ready):
             device = events[i].data.fd
-            got = recv(client.sockets[device], reply, ADU_BYTES_MAX, 0)
+            got = recv(client.sockets[device], replies, sizeof(replies), 0)
             if got <= 0:
                 return -1
             client.fill[device] += <int32_t> got
-            if client.fill[device] < client.reply_bytes:
+            done = client.fill[device] // client.reply_bytes
+            if done == 0:
                 continue
-            transactions += 1
-            client.fill[device] = 0
-            client.left[device] -= 1
+            transactions += done
+            client.fill[device] -= done * client.reply_bytes
+            client.left[device] -= done
             if client.left[device] == 0:
                 waiting -= 1
-            elif send(client.sockets[device], client.request, client.request_bytes,
-                      MSG_NOSIGNAL) != client.request_bytes:
+            elif not ask(client, device, done):
                 return -1
     return transactions
 
@@ -406,7 +387,7 @@ cdef int64_t run_floor(Floor* client, int64_t period_ns, int64_t periods) noexce
         wake.tv_nsec = deadline_ns % 1_000_000_000
         while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL) == EINTR:
             pass
-        if ask_all(client) != client.devices:
+        if not ask_all(client):
             return -1
         taken = take_all(client, client.devices)
         if taken < 0:
@@ -415,14 +396,16 @@ cdef int64_t run_floor(Floor* client, int64_t period_ns, int64_t periods) noexce
     return transactions
 
 
-def floor_run(int32_t[::1] sockets not None, const uint8_t[::1] request not None,
-              int32_t reply_bytes, int32_t rounds, int64_t period_ns, int64_t periods):
+def floor_run(int32_t[::1] sockets not None, const uint8_t[::1] requests not None,
+              int32_t outstanding, int32_t reply_bytes, int32_t rounds, int64_t period_ns,
+              int64_t periods):
     """Ask over connected sockets as the kernel does, at the least cost there is.
 
     sockets      descriptors of connected stream sockets, one a device
-    request      one whole frame, sent as it is each time
-    reply_bytes  length of the whole reply to it
-    rounds       requests to each device in a period, one after the other
+    requests     `outstanding` whole frames of one length, sent as they are each time
+    outstanding  1 to 16 requests to a device on their way at once
+    reply_bytes  length of the whole reply to each
+    rounds       requests to each device in a period
     period_ns    ns from burst to burst
     periods      bursts
 
@@ -434,14 +417,18 @@ def floor_run(int32_t[::1] sockets not None, const uint8_t[::1] request not None
     cdef int64_t cpu_ns, transactions
     cdef int32_t i
 
+    if not 1 <= outstanding <= OUTSTANDING_MAX:
+        raise ValueError(f"{outstanding} requests at once; 1 to {OUTSTANDING_MAX} fit")
     client.devices, client.rounds = <int32_t> sockets.shape[0], rounds
-    client.request_bytes, client.reply_bytes = <int32_t> request.shape[0], reply_bytes
-    client.sockets, client.request = &sockets[0], &request[0]
+    client.outstanding, client.reply_bytes = outstanding, reply_bytes
+    client.request_bytes = <int32_t> requests.shape[0] // outstanding
+    client.sockets, client.requests = &sockets[0], &requests[0]
+    client.unsent = <int32_t*> calloc(client.devices, sizeof(int32_t))
     client.left = <int32_t*> calloc(client.devices, sizeof(int32_t))
     client.fill = <int32_t*> calloc(client.devices, sizeof(int32_t))
     client.epoll = epoll_create1(EPOLL_CLOEXEC)
     try:
-        if client.left == NULL or client.fill == NULL or client.epoll < 0:
+        if client.unsent == NULL or client.left == NULL or client.fill == NULL or client.epoll < 0:
             raise MemoryError
         for i in range(client.devices):
             event.events = EPOLLIN
@@ -457,6 +444,7 @@ def floor_run(int32_t[::1] sockets not None, const uint8_t[::1] request not None
         return transactions, cpu_ns
     finally:
         close(client.epoll)
+        free(client.unsent)
         free(client.left)
         free(client.fill)
 

@@ -10,51 +10,23 @@ second once the write has been received.
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC
 from posix.unistd cimport close, read
 
-cdef extern from "sys/socket.h" nogil:
-    int MSG_NOSIGNAL
-    int SOCK_NONBLOCK
-    int SOCK_CLOEXEC
-    ctypedef struct sockaddr:
-        pass
-    ctypedef uint32_t socklen_t
-    int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
-    ssize_t send(int fd, const void* bytes, size_t length, int flags)
-    ssize_t recv(int fd, void* bytes, size_t length, int flags)
-    int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
-
-cdef extern from "netinet/in.h" nogil:
-    int IPPROTO_TCP
-
-cdef extern from "netinet/tcp.h" nogil:
-    int TCP_NODELAY
-
-cdef extern from "sys/epoll.h" nogil:
-    int EPOLL_CLOEXEC
-    int EPOLL_CTL_ADD
-    uint32_t EPOLLIN
-    cdef union epoll_data:
-        uint64_t u64
-    cdef struct epoll_event:
-        uint32_t events
-        epoll_data data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epoll, int operation, int fd, epoll_event* event)
-    int epoll_wait(int epoll, epoll_event* events, int maximum, int timeout_ms)
+from edgectl.plant._sockets cimport (
+    ADU_BYTES_MAX, EPOLLIN, EPOLL_CLOEXEC, EPOLL_CTL_ADD, IPPROTO_TCP, MSG_NOSIGNAL, NS_PER_S,
+    SOCK_CLOEXEC, SOCK_NONBLOCK, TCP_NODELAY, accept4, big_endian_16, clock_ns, epoll_create1,
+    epoll_ctl, epoll_event, epoll_wait, recv, send, setsockopt)
 
 cdef enum:
     PEERS_MAX = 16               # the two listeners, and connections to them
     EVENTS_MAX = 16
     STREAM_BYTES = 520           # two whole requests
-    ADU_BYTES_MAX = 260          # MODBUS Application Protocol V1.1b3, 4.1
     WORDS = 32                   # registers of each device, from 0
     METER = 0                    # place of each device's listener
     CONVERTER = 1
     LIFE = 2                     # place of the descriptor whose end ends the loop
     GIVE_UP_S = 2                # a trip that takes longer is one that never came
-    NS_PER_S = 1000000000
     NS_PER_MS = 1000000
 
 cpdef enum Register:             # f32, high word first
@@ -88,16 +60,6 @@ cdef struct Tripper:
     int32_t phase                # Phase
     uint16_t words[2][WORDS]
     Peer peers[PEERS_MAX]
-
-
-cdef int64_t now_ns() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <int64_t> now.tv_sec * NS_PER_S + now.tv_nsec
-
-
-cdef int32_t big_endian_16(const uint8_t* bytes) noexcept nogil:
-    return (bytes[0] << 8) | bytes[1]
 
 
 cdef void put_float(uint16_t* words, float value) noexcept nogil:
@@ -143,7 +105,7 @@ cdef void time_passed(Tripper* rig, int64_t at_ns) noexcept nogil:
     """Let the cause come when it is due, and give up an answer that never comes."""
     if rig.phase == PHASE_RUNS and at_ns >= rig.due_ns:
         put_float(rig.words[METER] + REGISTER_POWER, rig.cause_w)
-        rig.cause_ns[rig.at] = now_ns()
+        rig.cause_ns[rig.at] = clock_ns(CLOCK_MONOTONIC)
         rig.phase = PHASE_CAUSE
     elif rig.phase == PHASE_CAUSE and at_ns - rig.cause_ns[rig.at] \
             > <int64_t> GIVE_UP_S * NS_PER_S:
@@ -196,7 +158,7 @@ cdef void receive(Tripper* rig, Peer* peer) noexcept nogil:
     cdef uint8_t reply[ADU_BYTES_MAX]
     cdef int32_t length, replied
     cdef ssize_t got = recv(peer.fd, peer.stream + peer.fill, STREAM_BYTES - peer.fill, 0)
-    cdef int64_t at_ns = now_ns()
+    cdef int64_t at_ns = clock_ns(CLOCK_MONOTONIC)
 
     if got <= 0:
         if got == 0 or (errno != EAGAIN and errno != EINTR):
@@ -255,7 +217,7 @@ cdef int32_t serve_until_done(Tripper* rig) noexcept nogil:
     cdef int32_t place
 
     while rig.at < rig.injections:
-        ready = epoll_wait(rig.epoll, events, EVENTS_MAX, wait_ms(rig, now_ns()))
+        ready = epoll_wait(rig.epoll, events, EVENTS_MAX, wait_ms(rig, clock_ns(CLOCK_MONOTONIC)))
         if ready < 0 and errno != EINTR:
             return errno
         for at in range(ready):
@@ -267,7 +229,7 @@ cdef int32_t serve_until_done(Tripper* rig) noexcept nogil:
                 welcome(rig, place)
             elif rig.peers[place].fd >= 0:
                 receive(rig, &rig.peers[place])
-        time_passed(rig, now_ns())
+        time_passed(rig, clock_ns(CLOCK_MONOTONIC))
     return 0
 
 
