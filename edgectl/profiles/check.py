@@ -51,6 +51,7 @@ def check_profile(report: Report, file: ProfileFile) -> None:
         _check_modulus(report, ("point", at), point)
     _check_overlaps(report, file.point)
     _check_reply(report, file.modbus)
+    _check_outstanding(report, file.modbus)
     _check_identity_present(report, file)
     for at, identity in enumerate(file.identity):
         _check_identity(report, ("identity", at), identity)
@@ -68,6 +69,32 @@ def _check_reply(report: Report, modbus: ModbusSection) -> None:
             f"{modbus.timeout_ms} ms",
             "A reply that late is given up: nothing of the device would ever be read.",
             "Give the slowest reply that edgectl watch shows, and three times that as timeout_ms.",
+            RANK_VALUE,
+        )
+
+
+def _check_outstanding(report: Report, modbus: ModbusSection) -> None:
+    """Several requests at once: each must be answered in time, behind all the others."""
+    most = modbus.max_outstanding
+    if most == 1:
+        return
+    if modbus.gap_ms > 0:
+        report.add(
+            ("modbus", "max_outstanding"),
+            f"max_outstanding is {most} and gap_ms {modbus.gap_ms} ms",
+            "A device that needs a pause before the next request takes one at a time.",
+            "Leave one of the two out.",
+            RANK_VALUE,
+        )
+    if modbus.reply_ms is None or most * modbus.reply_ms > modbus.timeout_ms:
+        reply = "not given" if modbus.reply_ms is None else f"{modbus.reply_ms} ms"
+        report.add(
+            ("modbus", "max_outstanding"),
+            f"max_outstanding is {most}, reply_ms {reply}, timeout_ms {modbus.timeout_ms} ms; "
+            "max_outstanding times reply_ms must be at most timeout_ms",
+            "The last of the requests is answered after all the others, and must not be late.",
+            "Give the slowest reply that edgectl watch shows as reply_ms, and a timeout_ms of "
+            f"{most} times that, or fewer requests at once.",
             RANK_VALUE,
         )
 

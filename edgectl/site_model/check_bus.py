@@ -166,12 +166,14 @@ def _check_reply(context: Context, at: int, device: DeviceEntry) -> None:
     if profile is None or device.reply_ms is None:
         return
     timeout_ms = profile.timeout_ns // NS_PER_MS
-    if device.reply_ms > timeout_ms:
+    most = profile.outstanding_max
+    if most * device.reply_ms > timeout_ms:
+        behind = f", and waits for {most - 1} others" if most > 1 else ""
         context.add(
             context.path("device", at, "reply_ms"),
-            f"reply_ms is {device.reply_ms} ms; {profile.name} gives a reply up after "
+            f"reply_ms is {device.reply_ms} ms{behind}; {profile.name} gives a reply up after "
             f"{timeout_ms} ms",
-            "Nothing of the device would ever be read.",
+            "What it answers would be given up before it comes.",
             "Give the slowest reply that edgectl watch shows; a slower device needs a profile of "
             "its own with a longer timeout_ms.",
             RANK_VALUE,

@@ -1,6 +1,8 @@
 """Whether the field bus can hold the age of its values: a bound for every link, before start.
 
-How a link serves (ext/exchange.pyx): one request is outstanding. A write goes
+How a link serves (ext/exchange.pyx): one request is outstanding, or up to k reads
+where its one device takes k at once (`max_outstanding`) and answers them one after
+the other. A write goes alone and
 first, but never more in a row than there are outputs while a read waits. Else
 the devices have turns, and within a device its blocks. A block is marked due
 every `every` periods T of the scan, at a burst; a mark on a block that is due
@@ -9,7 +11,8 @@ already changes nothing, so no queue grows.
 How late may the reply to a block b of device D come after its mark? Until it has
 come, the link has spent its time on no more than:
 
-  1  the request that was on the wire at the mark: one, the longest
+  1  the request that was on the wire at the mark: one, the longest; up to k, each of
+     another block, where the device takes k
   2  D's own blocks: each once. D's blocks have turns, so D is visited for b at
      the latest after all its others; that is k visits for k blocks
   3  the reads of each other device: one between two visits of D, so at most k of
@@ -160,10 +163,11 @@ def link_schedule(devices: Sequence[Device], scan: Scan) -> LinkSchedule:
     """The bounds of one link, for all devices that share it, in bus order."""
     gap_ns = max(each.profile.gap_ns for each in devices)
     units = [unit_of(each, gap_ns) for each in devices]
-    turns_ns = tuple(turn_ns(units, own, scan, lost=1) for own in range(len(units)))
+    most = outstanding_max(devices)
+    turns_ns = tuple(turn_ns(units, own, scan, 1, most) for own in range(len(units)))
     found = []
     for own, device in enumerate(devices):
-        clean_ns = turn_ns(units, own, scan, lost=0)
+        clean_ns = turn_ns(units, own, scan, 0, most)
         for block, cost in zip(device.profile.blocks, units[own].reads, strict=True):
             wait_ns = clean_ns - cost.answered_ns
             age_ns = oldest_ns(block.every * scan.period_ns, wait_ns, turns_ns[own])
@@ -199,10 +203,13 @@ def oldest_ns(between_ns: int, wait_ns: int, turn: int) -> int:
     return (2 + wait_ns // between_ns) * between_ns + turn
 
 
-def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int) -> int:
+def turn_ns(
+    units: Sequence[Unit], own: int, scan: Scan, lost: int, outstanding: int = 1
+) -> int:
     """From a due mark of a block of units[own] until its reply, at the latest.
 
-    lost  0 or 1: requests lost on the link meanwhile
+    lost         0 or 1: requests lost on the link meanwhile
+    outstanding  reads on their way at once
 
     UNBOUNDED_NS where the link's writes and reads leave no room for it. The sum
     of the module's docstring, iterated from below to the least time that holds it.
@@ -211,6 +218,7 @@ def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int) -> int:
     every_cost = [cost for unit in units for cost in (*unit.reads, *unit.writes)]
     writes = [cost.answered_ns for unit in units for cost in unit.writes]
     fixed_ns = max(cost.answered_ns for cost in every_cost)
+    fixed_ns *= max(1, min(outstanding, len(me.reads)))
     fixed_ns += sum(cost.answered_ns for cost in me.reads)
     rest_ns = me.rest_ns + scan.period_ns if me.rest_ns else 0
     if lost:
