@@ -243,7 +243,7 @@ cdef class FieldBus:
                                  "step by, and answers as itself")
 
     def _check_links(self):
-        """Several requests at once are for one device of a connection's own, asked without pause."""
+        """Several requests at once are for the one device of a connection, asked without pause."""
         cdef const LinkRow* row
         for at in range(self.bus.links_count):
             row = &self.bus.link_rows[at]
