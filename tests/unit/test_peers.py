@@ -104,7 +104,7 @@ def test_the_floor_says_so_when_a_device_does_not_answer(responder: ResponderPro
     with socket.create_connection(("127.0.0.1", port)) as peer:
         fds = np.array([peer.fileno()], np.int32)
         with pytest.raises(OSError, match="did not answer"):
-            floor_run(fds, request, 11, 1, PERIOD_NS, 2)
+            floor_run(fds, request, 1, 11, 1, PERIOD_NS, 2)
 
 
 def test_a_benchs_tables_read_every_register_of_every_device_once() -> None:
