@@ -1,4 +1,4 @@
-"""How well hourly matching is known: where what was bought stands at what contracts deliver, it bends.
+"""How well hourly matching is known: it bends where what was bought is what contracts deliver.
 
 What contracts cover, and the carbon of an hour, rise with what was bought, in straight pieces
 that meet where a contract is used up. Both are worked out anew at the ends of what was bought, so

@@ -201,7 +201,8 @@ def _erf(balance: Balance, reused_kwh: float, facility: Bound) -> Headline:
         )  # fmt: skip
     return _figure(lambda: kpi.erf(reused_mj, balance.facility_mj), "ERF", "ISO/IEC 30134-6",
                    f"heat declared by the operator, taken as within {HEAT_LIMIT * 100:g} %",
-                   lambda: ratio_bound(within("heat", reused_mj, HEAT_LIMIT), facility))  # fmt: skip
+                   lambda: ratio_bound(within("heat", reused_mj, HEAT_LIMIT),
+                                       facility))  # fmt: skip
 
 
 def _figure(

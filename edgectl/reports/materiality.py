@@ -7,7 +7,8 @@ from edgectl.accounting.cbam import MATERIALITY, material, tonnes
 from edgectl.accounting.uncertainty import COVERAGE_K
 from edgectl.reports.books import Books
 from edgectl.reports.declared import Declared
-from edgectl.reports.figures import Balance, Bounds, by_name
+from edgectl.reports.figures import Balance
+from edgectl.reports.metering import Bounds, by_name
 from edgectl.site_model import Site
 
 FACTOR = "The grid factor itself, at k = 2"

@@ -44,6 +44,8 @@ LOSSES, EXPORT = "losses", "export"
 CAME_AS = {FROM_GRID: GRID, FROM_PV: PV, FROM_GENERATOR: GENERATOR}
 MJ_AT_1 = 10**9  # an energy that stands for 1, to ask for what is relative
 
+Paths = Mapping[Way, tuple[Bound, Bound]]  # energy and carbon, mJ and ug
+
 
 class Bounds:
     """Of one period."""
@@ -142,16 +144,15 @@ class Bounds:
         name = max(self.storages, key=self.u_ratio, default="battery")
         return _scaled(self.energy({name: MJ_AT_1}), 1 / MJ_AT_1)
 
-    def paths(self) -> dict[Way, tuple[Bound, Bound]]:
-        """Energy and carbon of each path over the period, mJ and ug."""
-        listed: dict[Way, list[tuple[Bound, Bound]]] = defaultdict(list)
-        for hour in self.books.hours.values():
-            for way, energy in self._paths_of(hour.energy_mj).items():
-                listed[way].append((energy, self._carbon_of(energy, hour.carbon_ug[way])))
-        return {
-            way: (sum_bound(mj for mj, _ in found), sum_bound(ug for _, ug in found))
-            for way, found in listed.items()
-        }
+    def paths(self) -> dict[int, Paths]:
+        """Energy and carbon of each path, mJ and ug, by first second of the hour."""
+        found: dict[int, Paths] = {}
+        for start, hour in self.books.hours.items():
+            found[start] = {
+                way: (energy, self._carbon_of(energy, hour.carbon_ug[way]))
+                for way, energy in self._paths_of(hour.energy_mj).items()
+            }
+        return found
 
     def _paths_of(self, cells: Mapping[Way, int]) -> dict[Way, Bound]:
         came = {name: self.energy({name: mj}) for name, mj in by_name(cells, 0).items()}
@@ -189,9 +190,19 @@ class Bounds:
         return {way: sum_bound(found) for way, found in listed.items()}
 
 
-def traced_ug(
-    paths: Mapping[Way, tuple[Bound, Bound]], sinks: Iterable[str], exact_ug: int
-) -> Bound:
+def over(hours: Iterable[Paths]) -> Paths:
+    """Each path over several hours."""
+    listed: dict[Way, list[tuple[Bound, Bound]]] = defaultdict(list)
+    for hour in hours:
+        for way, each in hour.items():
+            listed[way].append(each)
+    return {
+        way: (sum_bound(mj for mj, _ in found), sum_bound(ug for _, ug in found))
+        for way, found in listed.items()
+    }
+
+
+def traced_ug(paths: Paths, sinks: Iterable[str], exact_ug: int) -> Bound:
     """Carbon of some sinks: the sum of their paths, its value the ledger's own."""
     wanted = set(sinks)
     bound = sum_bound(ug for (_, sink), (_, ug) in paths.items() if sink in wanted)

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import Any
+
+from edgectl.accounting.uncertainty import Bound, Ends
 
 MJ_PER_WH = 3_600_000
 UG_PER_G = 1_000_000
 NARROW = "\u202f"  # groups digits
 HOLD = "\u00a0"  # between number and unit
+LOPSIDED = 0.05  # of an interval whose two halves are not said apart
 
 ENERGY = ((10**12, "TWh"), (10**9, "GWh"), (10**6, "MWh"), (10**3, "kWh"), (1, "Wh"))
 MASS = ((10**9, "kt"), (10**6, "t"), (10**3, "kg"), (1, "g"))
@@ -46,6 +49,32 @@ def _scaled(value: float, units: tuple[tuple[int, str], ...]) -> str:
         if abs(value) >= size:
             return f"{number(value / size)}{HOLD}{unit}"
     return f"{number(value)}{HOLD}{units[-1][1]}"
+
+
+def span(name: str, of: Bound | Ends) -> dict[str, int]:
+    """Both ends of an amount that cannot be under zero, beside it in the document."""
+    return limits(name, of.low, of.high)
+
+
+def limits(name: str, low: float, high: float) -> dict[str, int]:
+    """The same of two numbers, outwards to whole units."""
+    return {f"{name}_low": max(0, floor(low)), f"{name}_high": max(0, ceil(high))}
+
+
+def within(row: Mapping[str, Any], name: str) -> str:
+    """How far an amount may be off, in per cent of it: the same both ways, or each by itself."""
+    value, low, high = row[name], row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None else off(value, low, high)
+
+
+def off(value: float | None, low: float, high: float) -> str:
+    """The same of a figure with its ends."""
+    if not value:
+        return ""
+    down, up = 100 * (1 - low / value), 100 * (high / value - 1)
+    if abs(up - down) <= LOPSIDED * max(up, down):
+        return f"\u00b1{number(max(up, down), 2)}{HOLD}%"
+    return f"\u2212{number(down, 2)} / +{number(up, 2)}{HOLD}%"
 
 
 def signed(mj: float) -> str:

@@ -11,7 +11,7 @@ from report_rig import MW_MJ, NOON_S, BookRig, books_of
 from edgectl.accounting.bounds import MeterUncertainty, point_u_ratio
 from edgectl.reports.books import Books
 from edgectl.reports.declared import Declared
-from edgectl.reports.figures import Headline, headlines
+from edgectl.reports.figures import Headline, headlines, measured
 
 SEED, DRAWS = 20_260_101, 20_000
 
@@ -42,6 +42,11 @@ def named(found: list[Headline], name: str) -> Headline:
     return next(each for each in found if each.name == name)
 
 
+def headlines_of(books: Books, declared: Declared) -> list[Headline]:
+    """Page one, without a site file."""
+    return headlines(measured(books, None, declared))
+
+
 def half_ratio(each: Headline) -> float:
     """Half the interval over the value: k = 2 times the relative standard uncertainty."""
     assert each.value is not None
@@ -54,7 +59,7 @@ def test_the_classes_of_the_runs_site_file_bound_its_energy(tmp_path: Path) -> N
     good = a_minute(tmp_path / "good", meters("0.2S", "0.2S", 0.05))
     poor = a_minute(tmp_path / "poor", meters(None, None, 0.05))
     energy = [
-        half_ratio(named(headlines(each, None, Declared()), "Energy of the IT equipment"))
+        half_ratio(named(headlines_of(each, Declared()), "Energy of the IT equipment"))
         for each in (good, poor)
     ]
     u = point_u_ratio("0.2S", "0.2S")
@@ -64,14 +69,14 @@ def test_the_classes_of_the_runs_site_file_bound_its_energy(tmp_path: Path) -> N
 
 def test_the_factors_uncertainty_is_that_of_the_site_file(tmp_path: Path) -> None:
     books = a_minute(tmp_path, meters("0.2S", "0.2S", 0.07))
-    carbon = named(headlines(books, None, Declared()), "Carbon of what was consumed")
+    carbon = named(headlines_of(books, Declared()), "Carbon of what was consumed")
     assert half_ratio(carbon) == pytest.approx(0.14, rel=0.01)
 
 
 def test_declared_water_and_heat_give_figures_with_an_interval(tmp_path: Path) -> None:
     books = a_minute(tmp_path, meters("0.2S", "0.2S", 0.05))
     said = Declared.model_validate({"period": {"water_m3": 0.2, "heat_reused_kwh": 20.0}})
-    found = headlines(books, None, said)
+    found = headlines_of(books, said)
     assert half_ratio(named(found, "WUE")) == pytest.approx(2 * 0.02 / np.sqrt(3), rel=0.05)
     assert half_ratio(named(found, "ERF")) == pytest.approx(2 * 0.05 / np.sqrt(3), rel=0.05)
     assert "within 2 %" in named(found, "WUE").declared
@@ -99,7 +104,7 @@ def drawn(known: MeterUncertainty) -> dict[str, Any]:
 )
 def test_an_interval_covers_95_of_100_draws(tmp_path: Path, name: str) -> None:
     known = meters("0.5S", "0.5S", 0.05)
-    figure = named(headlines(a_minute(tmp_path, known), None, Declared()), name)
+    figure = named(headlines_of(a_minute(tmp_path, known), Declared()), name)
     assert figure.low is not None
     assert figure.high is not None
     values = drawn(known)[name]
