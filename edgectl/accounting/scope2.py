@@ -9,6 +9,7 @@ A surplus of one hour does not help another.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from edgectl.accounting.amounts import MarketCarbon
 from edgectl.accounting.apportion import CarbonCarry
@@ -135,12 +136,15 @@ class MatchedHour:
     carbon: MarketCarbon
 
 
-def cover(drawn_mj: int, lots: Sequence[Lot]) -> tuple[list[tuple[Lot, int]], int]:
+Amount = TypeVar("Amount", int, float)
+
+
+def cover(drawn_mj: Amount, lots: Sequence[Lot]) -> tuple[list[tuple[Lot, Amount]], Amount]:
     """What each lot of one hour covers of what was drawn, in their order, and what none does."""
     left_mj, taken = drawn_mj, []
     for lot in lots:
         own_mj = min(left_mj, lot.energy_mj)
-        left_mj -= own_mj
+        left_mj = left_mj - own_mj
         taken.append((lot, own_mj))
     return taken, left_mj
 

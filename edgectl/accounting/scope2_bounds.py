@@ -59,12 +59,12 @@ class HourBounds:
         """ug: energy through its bends, and factors, which err in every hour alike."""
         factors = self.factors
 
-        def of(taken: Iterable[tuple[Lot, int]], left_mj: int) -> float:
+        def of(taken: Iterable[tuple[Lot, float]], left_mj: float) -> float:
             whole = sum(mj * lot.mg_per_kwh for lot, mj in taken)
             return (whole + left_mj * factors.residual_mg_per_kwh) / MJ_MG_PER_UG
 
         energy = self._through(of)
-        taken, left_mj = cover(round(self.bought.value), self.lots)
+        taken, left_mj = cover(self.bought.value, self.lots)
         erring = [
             _factor(lot.contract, mj, lot.mg_per_kwh, factors.contract_u_ratio[lot.contract])
             for lot, mj in taken
@@ -74,11 +74,11 @@ class HourBounds:
         )
         return Ends(sum_bound((energy.down, *erring)), sum_bound((energy.up, *erring)))
 
-    def _through(self, of: Callable[[Sequence[tuple[Lot, int]], int], float]) -> Ends:
-        return through(self.bought, lambda mj: of(*cover(round(mj), self.lots)))
+    def _through(self, of: Callable[[Sequence[tuple[Lot, float]], float], float]) -> Ends:
+        return through(self.bought, lambda mj: of(*cover(mj, self.lots)))
 
 
-def _factor(name: str, mj: int, mg_per_kwh: int, u_ratio: float) -> Bound:
+def _factor(name: str, mj: float, mg_per_kwh: int, u_ratio: float) -> Bound:
     """What a factor's error adds to a sum that has its energy already."""
     known = known_to(factor_part(name), mj * mg_per_kwh / MJ_MG_PER_UG, u_ratio)
     return Bound(0.0, known.u, parts=known.parts)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from math import sqrt
 
 COVERAGE_K = 2.0  # about 95 %
-ROUNDED = 1e-12  # of a square: nothing but what doubles round away
+ROUNDED = 1e-12  # of what was added up: nothing but what doubles round away
 
 METER_LIMIT_RATIO = {"0.1S": 0.001, "0.2S": 0.002, "0.5S": 0.005, "1": 0.01, "2": 0.02}
 METER_LIMIT_LOW_RATIO = {"0.1S": 0.002, "0.2S": 0.004, "0.5S": 0.01, "1": 0.015, "2": 0.025}
@@ -204,13 +204,16 @@ def combined(value: float, terms: Iterable[tuple[float, Bound]]) -> Bound:
 
     terms   how far the figure moves with each of the others, and that one
     """
-    parts: dict[str, float] = defaultdict(float)
+    sums: dict[str, float] = defaultdict(float)
+    sizes: dict[str, float] = defaultdict(float)
     rest = 0.0
     for slope, bound in terms:
         for name, u in bound.parts.items():
-            parts[name] += slope * u
+            sums[name] += slope * u
+            sizes[name] += abs(slope * u)
         rest += (slope * bound.rest) ** 2
-    return Bound(value, sqrt(sum(u * u for u in parts.values()) + rest), parts=dict(parts))
+    parts = {name: u for name, u in sums.items() if abs(u) > ROUNDED * sizes[name]}
+    return Bound(value, sqrt(sum(u * u for u in parts.values()) + rest), parts=parts)
 
 
 def sum_bound(bounds: Iterable[Bound]) -> Bound:
