@@ -110,7 +110,7 @@ def rendered(template: str, **said: Any) -> str:
     environment = jinja.Environment(
         autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["co2"] = lambda unit: unit.replace("CO2e", "CO₂e").replace("m2", "m²")
+    environment.filters["co2"] = words.unit
     page = environment.from_string((folder / template).read_text(encoding="utf-8"))
     css = jinja.utils.markupsafe.Markup((folder / "report.css").read_text(encoding="utf-8"))
     return str(page.render(w=_Words, css=css, **said))

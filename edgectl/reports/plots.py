@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import nan
 from typing import Any
 
 from edgectl.reports.colours import FAINT, INK, ORIGIN, SAID, of_source
@@ -14,6 +15,7 @@ from edgectl.reports.words import off
 WIDTH_IN = 7.1
 HOURS_AS_BARS_MAX = 96
 MJ_PER_S_TO_MW = 1e-9  # 1 MW is 1e9 mJ a second
+REACH_MIN = 0.05  # per cent; less is no longer than a line is thick
 REACH = {"elinewidth": 1.0, "ecolor": INK, "capsize": 1.5, "capthick": 0.8}
 STYLE = {
     "svg.fonttype": "path", "svg.hashsalt": "edgectl", "font.family": "DejaVu Sans",
@@ -193,17 +195,21 @@ def _clean(document: dict[str, Any]) -> str | None:
         axes.bar(_times([each["utc"] for each in hours]), scores, width=0.9 / 24, align="edge",
                  color=ORIGIN["pv"], yerr=_reach(hours), error_kw=REACH)  # fmt: skip
         _time_axis(axes)
-    axes.set_ylim(0, 108)
+    axes.set_ylim(0, 114)
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.set_ylabel("% clean")
     return _svg(figure, "CFE score of each hour")
 
 
 def _reach(hours: list[dict[str, Any]]) -> list[list[float]]:
-    """How far each hour's score reaches down and up, in per cent."""
+    """How far each hour's score reaches down and up, in per cent; what is exact has no line."""
+    ends = [
+        [100 * abs(each[f"cfe_score_{name}"] - each["cfe_score"]) for each in hours]
+        for name in ("low", "high")
+    ]
+    drawn = [down + up > REACH_MIN for down, up in zip(*ends, strict=True)]
     return [
-        [100 * (each["cfe_score"] - each["cfe_score_low"]) for each in hours],
-        [100 * (each["cfe_score_high"] - each["cfe_score"]) for each in hours],
+        [reach if line else nan for reach, line in zip(side, drawn, strict=True)] for side in ends
     ]
 
 

@@ -34,6 +34,13 @@ def whole(value: int) -> str:
     return f"{value:,}".replace(",", NARROW).replace("-", "\u2212")
 
 
+def unit(text: str) -> str:
+    """A unit as it is printed."""
+    for plain, printed in (("CO2e", "CO₂e"), ("m2", "m²"), ("m3", "m³")):
+        text = text.replace(plain, printed)
+    return text
+
+
 def energy(mj: float) -> str:
     """mJ as Wh to TWh."""
     return _scaled(mj / MJ_PER_WH, ENERGY)
