@@ -241,9 +241,9 @@ def through(bound: Bound, rising: Callable[[float], float]) -> Ends:
 
     Ends go to ends, so that it covers what the figure covers, however the function bends.
     """
-    value, low = rising(bound.value), max(0.0, bound.low)
+    value, low, high = rising(bound.value), max(0.0, bound.low), bound.high
     down = (value - rising(low)) / (bound.value - low) if bound.value > low else 0.0
-    up = (rising(bound.high) - value) / (bound.high - bound.value) if bound.u else 0.0
+    up = (rising(high) - value) / (high - bound.value) if high > bound.value else 0.0
     return Ends(combined(value, ((down, bound),)), combined(value, ((up, bound),)))
 
 

@@ -76,9 +76,10 @@ def sci(measured: Measured, paths: Paths, tenant: str | None) -> list[dict[str, 
         life = next((each for each in measured.declared.embodied if each.tenant == owner), None)
         embodied = _embodied(measured.books, life)
         u_ratio = measured.declared.counter_u_ratio(owner, name, source)
+        count = known_to(f"count {source} {name}", float(units), u_ratio or 0.0)
         row = {
             "tenant": owner, "counter": name, "source": source, "unit": unit,
-            "units": float(units),
+            "units": float(units), "units_low": max(0.0, count.low), "units_high": count.high,
             "units_said": "a count, taken as exact" if u_ratio is None
             else f"a count, declared to {100 * u_ratio:g} % standard uncertainty",
             "from_utc": iso(span[0]), "to_utc": iso(span[1]),
@@ -87,14 +88,12 @@ def sci(measured: Measured, paths: Paths, tenant: str | None) -> list[dict[str, 
             "g_per_unit": None,
         }  # fmt: skip
         if units > 0:
-            count = known_to(f"count {source} {name}", float(units), u_ratio or 0.0)
             whole = sum_bound((operational.bound, embodied.bound))
             bound = ratio_bound(whole, count)
             value = kpi.sci(operational.exact, embodied.exact, units, unit).value
             row |= {
                 "g_per_unit": value, "g_per_unit_low": max(0.0, bound.low),
-                "g_per_unit_high": bound.high, "units_low": max(0.0, count.low),
-                "units_high": count.high,
+                "g_per_unit_high": bound.high,
             }  # fmt: skip
         found.append(row)
     return found

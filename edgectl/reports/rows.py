@@ -36,13 +36,14 @@ def path_rows(books: Books, sinks: list[str], paths: Paths) -> list[dict[str, An
                 "source": way[0], "sink": way[1], "energy_mj": energy[way],
                 "carbon_ug": carbon[way],
             }  # fmt: skip
-            found.append(row | _spans(way, paths))
+            found.append(row | _spans(row, way, paths))
     return found
 
 
-def _spans(way: Way, paths: Paths) -> dict[str, int]:
-    if way not in paths:  # carbon without energy, as a rounding may leave
-        return {}
+def _spans(row: Mapping[str, Any], way: Way, paths: Paths) -> dict[str, int]:
+    if way not in paths:  # carbon without energy, as a rounding leaves
+        return {f"{name}_{end}": row[name] for name in ("energy_mj", "carbon_ug")
+                for end in ("low", "high")}  # fmt: skip
     energy, carbon = paths[way]
     return span("energy_mj", energy) | span("carbon_ug", carbon)
 

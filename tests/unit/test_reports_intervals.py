@@ -1,15 +1,24 @@
 """Intervals of what rests on contracts, counts and declarations: by hand, and against draws."""
 
+import csv
+import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
 from report_rig import MW_MJ, NOON_S, BookRig, document_of, figure
 
 from edgectl.accounting.uncertainty import meter_u_ratio
+from edgectl.reports import words
 from edgectl.reports.declared import Declared
+from edgectl.reports.evidence import uncertainty_rows
+from edgectl.reports.page import html_of
+from edgectl.reports.tables import write_csv, write_xlsx
+from edgectl.reports.unbounded import REASONS, reason_of
 
 SEED, DRAWS = 20_261_101, 40_000
 HOUR_S = 3_600
@@ -285,3 +294,122 @@ def test_sci_of_one_source_by_hand(tmp_path: Path) -> None:
     assert (row["g_per_unit_high"] - row["g_per_unit"]) * 1_000 == pytest.approx(half, rel=1e-3)
     assert "30 %" in row["embodied_said"]
     assert row["units_said"] == "a count, taken as exact"
+
+
+EVERYTHING = {
+    "period": {"water_m3": 0.001, "potable_water_m3": 0.001, "heat_reused_kwh": 0.1},
+    "indicator": {"P_DI": 6_000, "GRID": "FCR"},
+    "embodied": [{"tenant": "acme", "total_g": 4_000.0, "life_s": 10.0}],
+    "factors": {"residual_g_per_kwh": 520, "marginal_g_per_kwh": 600, "grid_clean_ratio": 0.3},
+}
+
+
+def numbers(content: Any, name: str = "") -> Iterator[tuple[str, float, bool]]:
+    """Every number of a document: its name, and whether it lies between two ends beside it."""
+    if isinstance(content, list):
+        for each in content:
+            yield from numbers(each, name)
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        own = f"{name}.{key}" if name else key
+        if key in ("low", "high") or key.endswith(("_low", "_high")):
+            continue
+        low, high = content.get(f"{key}_low"), content.get(f"{key}_high")
+        if key == "value":
+            low, high = content.get("low"), content.get("high")
+        if isinstance(value, dict) and isinstance(low, dict) and isinstance(high, dict):
+            yield from ((own, each, low[at] <= each <= high[at]) for at, each in value.items())
+        elif isinstance(value, dict | list):
+            yield from numbers(value, own)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            near = 1e-9 * abs(value)
+            yield own, value, low is not None and low - near <= value <= high + near
+
+
+@pytest.mark.parametrize("tenant", [None, "acme"])
+def test_every_number_lies_in_an_interval_or_the_report_says_why_not(
+    tmp_path: Path, tenant: str | None
+) -> None:
+    said = declared(DEEP, **EVERYTHING)
+    document = document_of(written(tmp_path, DEEP), said, tenant=tenant)
+    found = list(numbers(document))
+    bare = {name for name, _, known in found if not known and reason_of(name) is None}
+    assert not bare
+    assert sum(known for _, _, known in found) > (100 if tenant is None else 30)
+    told = {each["of"] for each in document["without_interval"]}
+    assert told == {of for of, _, _ in REASONS}
+    page = html_of(document, {})
+    for _, why, _ in REASONS:
+        assert why.replace("'", "&#39;") in page
+
+
+def test_no_reason_stands_for_what_is_not_in_a_report(tmp_path: Path) -> None:
+    document = document_of(written(tmp_path, DEEP), declared(DEEP, **EVERYTHING))
+    names = {name for name, _, _ in numbers(document)}
+    absent = {"quality", "corrected", "factors.used", "figures.as_booked"}  # in other ledgers
+    for _, _, where in REASONS:
+        for each in where:
+            here = any(name == each or name.startswith(f"{each}.") for name in names)
+            assert here or any(each.startswith(prefix) for prefix in absent), each
+
+
+def test_every_indicator_has_an_interval_or_its_reason(tmp_path: Path) -> None:
+    document = document_of(written(tmp_path, DEEP), declared(DEEP, **EVERYTHING))
+    rows = {each["key"]: each for each in document["indicators"]}
+    assert len(rows) == 24
+    bounded = {key for key, each in rows.items() if each["low"] is not None}
+    assert bounded == {"E_DC", "E_IT", "E_RES-TOT", "E_RES-GOO", "E_RES-PPA", "E_RES-OS", "W_IN",
+                       "W_IN-POT", "E_REUSE"}  # fmt: skip
+    assert rows["W_IN"]["interval"] == "taken as within 2 %"
+    assert rows["P_DI"]["interval"] == "declared by the operator without an uncertainty"
+    assert rows["CDD"]["interval"] == "not declared"
+    ppa = rows["E_RES-PPA"]
+    # Of the hour in which wind delivers more than was bought, what was bought; else what it does.
+    half = 2 * 4.0 * U * MW_MJ / KWH
+    assert ppa["value"] == pytest.approx((2.0 + 4.0 + 3.0 + 4.0) * MW_MJ / KWH)
+    assert (ppa["low"], ppa["high"]) == pytest.approx((ppa["value"] - half, ppa["value"] + half))
+
+
+def test_every_form_shows_the_ends(tmp_path: Path) -> None:
+    document = document_of(written(tmp_path / "ledger", DEEP), declared(DEEP, **EVERYTHING))
+    write_csv(document, tmp_path / "r.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "r.csv").read_text())))
+    for row, hour in zip(rows, document["hours"], strict=True):
+        for name in ("energy_mj", "carbon_ug", "cfe_score"):
+            ends = [float(row[f"{name}{end}"]) for end in ("_low", "", "_high")]
+            assert ends == sorted(ends)
+            assert ends[2] == hour[f"{name}_high"]
+
+    write_xlsx(document, tmp_path / "r.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "r.xlsx")
+    cells = {
+        name: list(book[name].iter_rows(min_row=2, values_only=True))
+        for name in ("Figures", "Scope 2", "Compute", "EU 2024-1364", "Without interval")
+    }
+    for row in cells["Figures"]:
+        assert row[1] is None or row[3] <= row[1] <= row[4], row[0]
+    scope2 = {row[0]: row[1:4] for row in cells["Scope 2"]}
+    market = document["scope2"]["market"]
+    assert scope2["market: carbon"][2] == market["carbon_ug_high"] / 1e9
+    assert len(cells["Compute"]) == len(document["sci"]) == 1
+    assert len(cells["Without interval"]) == len(REASONS)
+
+    listed = {each["name"]: each for each in uncertainty_rows(document)}
+    assert listed["CFE score"]["high"] == figure(document, "CFE score")["high"]
+    assert listed["Scope 2, market-based"]["low"] == market["carbon_ug_low"] / 1e9
+    assert listed["SCI, acme, served of gateway-1"]["low"] == document["sci"][0]["g_per_unit_low"]
+
+    page = html_of(document, {})
+    assert "CFE and REF rest on contracts" not in page
+    low, high = (words.mass(market[f"carbon_ug_{end}"]) for end in ("low", "high"))
+    assert f"{low} to {high}" in page
+
+
+def test_a_market_without_a_residual_mix_has_neither_figure_nor_interval(tmp_path: Path) -> None:
+    hours = (Hour(5.0),)
+    said = declared(hours, factors={})
+    document = document_of(written(tmp_path, hours), said)
+    assert document["scope2"]["market"]["carbon_ug"] is None
+    assert "carbon_ug_low" not in document["scope2"]["market"]
+    assert "not declared" in html_of(document, {})
