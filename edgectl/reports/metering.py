@@ -65,19 +65,13 @@ class Bounds:
         self.storages = names.storages if names else ()
         fixed = {"grid", "pv", "unmetered", *self.storages}
         self.generators = [each for each in (names.sources if names else ()) if each not in fixed]
+        self._devices = _devices(site)
+        self._ones: dict[str, Bound] = {}  # by source: 1, as well as its meter knows it
 
     def device_of(self, name: str) -> str:
         """The device that meters a source or a sink; its own name where no site file says."""
-        if name == EXPORT:
-            name = "grid"  # one meter, both ways
-        site = self.site
-        if site is None:
-            return name
-        tags = {"grid": site.grid.power} | {each.id: each.power for each in site.loads}
-        tags |= {each.id: each.power for each in site.batteries}
-        if name == "pv" and site.pvs:
-            return site.pvs[0].power.partition(".")[0]
-        return tags.get(name, name).partition(".")[0]
+        name = "grid" if name == EXPORT else name  # one meter, both ways
+        return self._devices.get(name, name)
 
     def u_ratio(self, name: str) -> float:
         """Relative standard uncertainty of the metering point of a source or a sink."""
@@ -134,15 +128,18 @@ class Bounds:
 
     def _came(self, origin: str) -> Bound:
         """1, as well as a source's meter knows it; several generators count as one."""
-        source = origin
-        if origin == GENERATOR:
-            source = self.generators[0] if self.generators else GENERATOR
-        return _scaled(self.energy({source: MJ_AT_1}), 1 / MJ_AT_1)
+        if origin == GENERATOR and self.generators:
+            origin = self.generators[0]
+        return self._one(origin)
 
     def _given(self) -> Bound:
         """1, as the least known of the batteries' meters knows it: several count as one."""
-        name = max(self.storages, key=self.u_ratio, default="battery")
-        return _scaled(self.energy({name: MJ_AT_1}), 1 / MJ_AT_1)
+        return self._one(max(self.storages, key=self.u_ratio, default="battery"))
+
+    def _one(self, name: str) -> Bound:
+        if name not in self._ones:
+            self._ones[name] = _scaled(self.energy({name: MJ_AT_1}), 1 / MJ_AT_1)
+        return self._ones[name]
 
     def paths(self) -> dict[int, Paths]:
         """Energy and carbon of each path, mJ and ug, by first second of the hour."""
@@ -188,6 +185,18 @@ class Bounds:
                                  (-each.value / whole.value, whole))  # fmt: skip
                         listed[sink, origin].append(combined(each.value, terms))
         return {way: sum_bound(found) for way, found in listed.items()}
+
+
+def _devices(site: Site | None) -> dict[str, str]:
+    """Metering device of each source and sink that a site file names."""
+    if site is None:
+        return {}
+    tags = {"grid": site.grid.power} | {each.id: each.power for each in site.loads}
+    tags |= {each.id: each.power for each in site.batteries}
+    tags |= {each.id: each.power for each in site.generators}
+    if site.pvs:
+        tags["pv"] = site.pvs[0].power
+    return {name: power.partition(".")[0] for name, power in tags.items()}
 
 
 def over(hours: Iterable[Paths]) -> Paths:
