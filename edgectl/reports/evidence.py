@@ -102,6 +102,7 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
         return rendered(
             "evidence.html.j2", d=document, pdf=pdf, site=pack.site, e=pack.declared.evidence,
             meters=meters, sheets=[on(each, inks) for each in sheets], materiality=weighed,
+            how={each["of"]: each["choice"] for each in document["methods"]},
             sample=found, xml=part, no_buses=pack.site is not None and not pack.site.buses,
         )  # fmt: skip
 
@@ -155,8 +156,8 @@ def uncertainty_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             f"embodied: {each['embodied_said']}; {each['units_said']}",
         ])  # fmt: skip
     for each in document["indicators"]:
-        rows.append([*(each[name] for name in UNCERTAINTY[:-1]),
-                     f"{each['origin']}; {each['interval']}"])  # fmt: skip
+        said = "; ".join(dict.fromkeys((each["origin"], each["interval"])))
+        rows.append([*(each[name] for name in UNCERTAINTY[:-1]), said])
     for each in document["without_interval"]:
         rows.append([each["of"], None, None, None, None, f"no interval: {each['why']}"])
     return [dict(zip(UNCERTAINTY, each, strict=True)) for each in rows]

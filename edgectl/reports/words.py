@@ -11,6 +11,7 @@ MJ_PER_WH = 3_600_000
 UG_PER_G = 1_000_000
 NARROW = "\u202f"  # groups digits
 HOLD = "\u00a0"  # between number and unit
+PERCENT_MIN = 0.001
 LOPSIDED = 0.05  # of an interval whose two halves are not said apart
 
 ENERGY = ((10**12, "TWh"), (10**9, "GWh"), (10**6, "MWh"), (10**3, "kWh"), (1, "Wh"))
@@ -107,7 +108,9 @@ def correction(said: Mapping[str, Any]) -> str:
 
 
 def percent(ratio: float, digits: int = 3) -> str:
-    """A ratio as a percentage; what is not quite all is not written as 100."""
+    """A ratio as a percentage; what is not quite all, or nothing, is not written as that."""
+    if 0 < 100 * ratio < PERCENT_MIN:
+        return f"< {PERCENT_MIN:g}{HOLD}%"
     text = number(100 * ratio, digits)
     if text.startswith("100") and ratio < 1:
         text = f"> {99.9}"
