@@ -49,10 +49,18 @@ class CleanHour:
 
 
 def clean_hours(measured: Measured, market: Market) -> list[CleanHour]:
-    """Each hour's load and its clean part."""
+    """Each hour's load and its clean part.
+
+    Of contracts those count that are renewable, or whose factor is 0: a supplier's mix is matched
+    in scope 2, and is not clean for that.
+    """
     sold = measured.declared.renewable.onsite_certificates == "sold"
     grid_clean = Fraction(str(measured.declared.factors.grid_clean_ratio or 0))
-    matched = {each.hour: sum(each.by_contract_mj.values()) for each in market.hours}
+    clean = {each.id for each in measured.declared.contract if each.renewable or not each.g_per_kwh}
+    matched = {
+        each.hour: sum(mj for name, mj in each.by_contract_mj.items() if name in clean)
+        for each in market.hours
+    }
     found = []
     for start, hour in sorted(measured.books.hours.items()):
         used = _used(measured, hour)
@@ -66,9 +74,10 @@ def clean_hours(measured: Measured, market: Market) -> list[CleanHour]:
         known = measured.bounds.by_origin(used)
         part = Ends.alike(sum_bound(known[origin] for origin in own if origin in known))
         if contract_mj:
-            taken, direct = market.bounds[start // HOUR_S].taken(), direct_mj / bought_mj
+            taken = market.bounds[start // HOUR_S].taken(lambda lot: lot.contract in clean)
             part = sum_ends((part, Ends(*(
-                combined(float(contract_mj), ((direct, each),)) for each in (taken.down, taken.up)
+                combined(float(contract_mj), ((direct_mj / bought_mj, each),))
+                for each in (taken.down, taken.up)
             ))))  # fmt: skip
         found.append(CleanHour(
             start, kpi.CfeHour(load_mj, own_mj + contract_mj, grid_clean), part,

@@ -125,7 +125,7 @@ class Draws:
         parts, wholes = [], []
         for each in self.hours:
             grid, pv, battery, used = self.supplies(each)
-            covered = np.minimum(grid, each.wind + each.mix)
+            covered = np.minimum(grid, each.wind)  # the mix is no clean contract
             whole = (grid + pv + battery) * used
             part = (covered + pv + battery) * used
             parts.append(part + (whole - part) * grid_clean)
@@ -413,3 +413,30 @@ def test_a_market_without_a_residual_mix_has_neither_figure_nor_interval(tmp_pat
     assert document["scope2"]["market"]["carbon_ug"] is None
     assert "carbon_ug_low" not in document["scope2"]["market"]
     assert "not declared" in html_of(document, {})
+
+
+def test_a_factor_of_no_declared_uncertainty_is_known_to_20_per_cent(tmp_path: Path) -> None:
+    hours = (Hour(5.0, wind=2.0, mix=1.0),)
+    said = declared(hours)
+    factors = said.factors.model_copy(update={"residual_standard_uncertainty_ratio": None})
+    contracts = [
+        each.model_copy(update={"standard_uncertainty_ratio": None}) for each in said.contract
+    ]
+    said = said.model_copy(update={"factors": factors, "contract": contracts})
+    market = document_of(written(tmp_path, hours), said)["scope2"]["market"]
+    grams = MW_MJ / 3.6e6 / 1e3
+    parts = (5 * U * RESIDUAL_MG, 0.2 * 2 * RESIDUAL_MG, 0.2 * 1 * MIX_MG)
+    half = 2 * grams * sum(each**2 for each in parts) ** 0.5
+    assert (market["carbon_ug_high"] - market["carbon_ug"]) / 1e3 == pytest.approx(half, rel=1e-6)
+
+
+def test_a_count_is_as_good_as_the_first_declaration_that_fits_it() -> None:
+    said = Declared.model_validate({"counter": [
+        {"name": "served", "source": "edge", "tenant": "bolt", "standard_uncertainty_ratio": 0.03},
+        {"name": "served", "source": "edge", "standard_uncertainty_ratio": 0.02},
+        {"name": "served", "standard_uncertainty_ratio": 0.01},
+    ]})  # fmt: skip
+    assert said.counter_u_ratio("bolt", "served", "edge") == 0.03
+    assert said.counter_u_ratio("acme", "served", "edge") == 0.02
+    assert said.counter_u_ratio("acme", "served", "gateway-1") == 0.01
+    assert said.counter_u_ratio("acme", "jobs", "edge") is None, "it counts as exact"
