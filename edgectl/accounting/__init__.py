@@ -15,7 +15,7 @@ period        rows of the ledger into minutes, quarters and hours
 uncertainty   standard uncertainties and how they combine
 bounds        a bound on every figure of a period
 amounts       location, market and marginal carbon: types that do not mix
-scope2        contracts hour by hour
+scope2        contracts hour by hour; scope2_bounds: how well that is known
 kpi           PUE, CUE, WUE, REF, ERF, CFE, SCI, the indicators of (EU) 2024/1364
 cbam          CBAM-style embedded emissions
 factors       emission factors as records, and which one holds

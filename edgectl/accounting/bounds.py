@@ -2,13 +2,12 @@
 
 Each load, and each source, is a meter of its own; all seconds of one are correlated. What
 was estimated or substituted is known no better than that it lies between nothing and twice
-what was booked. Numerator and denominator of a ratio are taken as independent, which can
-only widen the interval of a figure over 1.
+what was booked. A meter that stands in numerator and denominator of a ratio errs in both alike.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -93,9 +92,9 @@ def period_bounds(listed: Sequence[Interval], declared: MeterUncertainty) -> Per
     sources = list(_sources(listed, declared))
     whole = energy_bound_mj(sources)
     facility_mj = sum(each.facility_mj for each in listed)
-    facility = Bound(float(facility_mj), whole.u)
+    facility = replace(whole, value=float(facility_mj))
     location_ug = sum(each.location.ug for each in listed)
-    location = Bound(float(location_ug), carbon_bound_ug(sources).u)
+    location = replace(carbon_bound_ug(sources), value=float(location_ug))
     per_kilowatt_hour = KILOWATT_HOUR_MJ / UG_PER_KILOGRAM
     cue = ratio_bound(location, it)
     return PeriodBounds(

@@ -9,6 +9,7 @@ A surplus of one hour does not help another.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from edgectl.accounting.amounts import MarketCarbon
 from edgectl.accounting.apportion import CarbonCarry
@@ -74,6 +75,7 @@ class ContractBook:
     def __init__(self, market: str) -> None:
         self.market = market
         self._lots: list[Lot] = []
+        self._by_hour: dict[int, list[Lot]] = {}
 
     def add(self, lot: Lot) -> None:
         """Take a lot in.
@@ -95,10 +97,11 @@ class ContractBook:
                     "Take it out of one of the two contracts.",
                 )  # fmt: skip
         self._lots.append(lot)
+        self._by_hour.setdefault(lot.start_ns // HOUR_NS, []).append(lot)
 
     def of_hour(self, hour: int) -> list[Lot]:
         """Lots of one hour since 1970, in the order in which they are used."""
-        found = [each for each in self._lots if each.start_ns // HOUR_NS == hour]
+        found = self._by_hour.get(hour, ())
         return sorted(found, key=lambda each: (each.instrument, each.start_ns, each.contract))
 
 
@@ -133,6 +136,19 @@ class MatchedHour:
     carbon: MarketCarbon
 
 
+Amount = TypeVar("Amount", int, float)
+
+
+def cover(drawn_mj: Amount, lots: Sequence[Lot]) -> tuple[list[tuple[Lot, Amount]], Amount]:
+    """What each lot of one hour covers of what was drawn, in their order, and what none does."""
+    left_mj, taken = drawn_mj, []
+    for lot in lots:
+        own_mj = min(left_mj, lot.energy_mj)
+        left_mj = left_mj - own_mj
+        taken.append((lot, own_mj))
+    return taken, left_mj
+
+
 def match_hours(
     load_mj: Mapping[int, int], book: ContractBook, residual_mg_per_kwh: int
 ) -> list[MatchedHour]:
@@ -144,11 +160,10 @@ def match_hours(
     carries: dict[str, CarbonCarry] = {}
     found = []
     for hour, drawn_mj in sorted(load_mj.items()):
-        left_mj, surplus_mj, carbon_ug = drawn_mj, 0, 0
+        surplus_mj, carbon_ug = 0, 0
         used: dict[str, int] = {}
-        for lot in book.of_hour(hour):
-            taken_mj = min(left_mj, lot.energy_mj)
-            left_mj -= taken_mj
+        taken, left_mj = cover(drawn_mj, book.of_hour(hour))
+        for lot, taken_mj in taken:
             surplus_mj += lot.energy_mj - taken_mj
             used[lot.contract] = used.get(lot.contract, 0) + taken_mj
             carry = carries.setdefault(lot.contract, CarbonCarry())

@@ -195,7 +195,7 @@ def write_forms(sources: Sources, forms: list[str], output: Path) -> list[Path]:
         "csv": ("report.csv", lambda path: write_csv(document, path)),
         "xlsx": ("report.xlsx", lambda path: write_xlsx(document, path)),
         "certificates": ("certificates.json", lambda path: _json(
-            path, certificates(sources.books, sources.site))),
+            path, certificates(sources.books, sources.site, sources.declared))),
         "evidence": ("evidence.zip", lambda path: write_pack(make_pack(_pack(sources)), path)),
     }  # fmt: skip
     for form in forms:

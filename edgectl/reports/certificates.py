@@ -14,6 +14,8 @@ from typing import Any
 
 from edgectl.accounting.apportion import largest_remainder
 from edgectl.reports.books import HOUR_S, Books
+from edgectl.reports.declared import Declared
+from edgectl.reports.metering import MJ_AT_1, Bounds
 from edgectl.reports.mixture import PV
 from edgectl.reports.words import MJ_PER_WH, iso
 from edgectl.site_model import Site
@@ -23,8 +25,14 @@ BEFORE = "stored before the period"
 METHOD = "weighted average"
 
 
-def certificates(books: Books, site: Site | None) -> dict[str, Any]:
-    """Certificates and storage records of the period, hour by hour."""
+def certificates(
+    books: Books, site: Site | None, declared: Declared | None = None
+) -> dict[str, Any]:
+    """Certificates and storage records of the period, hour by hour.
+
+    declared   classes of meters, where they are not those of the ledger's site file
+    """
+    bounds = Bounds(books, site, declared or Declared())
     names = books.names
     zone = names.zone if names else ""
     production = [
@@ -39,9 +47,21 @@ def certificates(books: Books, site: Site | None) -> dict[str, Any]:
         "shape": "EnergyTag granular certificates, configuration 3; to be issued by an issuer",
         "site": books.site,
         "storage_method": METHOD,
+        "metering_uncertainty": _known(bounds),
         "certificates": production,
         "storage": storage,
     }
+
+
+def _known(bounds: Bounds) -> dict[str, Any]:
+    """Of the quantities: certificates have no field for it, and are of whole Wh."""
+    return {
+        "of": "each quantity of a device, relative, k = 2; rounding down to Wh comes on top",
+        "expanded_ratio": {
+            f"{bounds.books.site}/{name}": bounds.energy({name: MJ_AT_1}).expanded_ratio
+            for name in ("pv", *bounds.storages)
+        },
+    }  # fmt: skip
 
 
 def _certificate(

@@ -73,9 +73,12 @@ class Factors(Part):
     sha256: str | None = None
     residual_g_per_kwh: Intensity | None = None
     residual_source: str | None = None
+    residual_standard_uncertainty_ratio: Ratio | None = None
     marginal_g_per_kwh: Intensity | None = None
     marginal_source: str | None = None
+    marginal_standard_uncertainty_ratio: Ratio | None = None
     grid_clean_ratio: Ratio | None = None
+    grid_clean_standard_uncertainty_ratio: Ratio | None = None
     standard_uncertainty_ratio: Ratio | None = None
 
 
@@ -106,6 +109,7 @@ class Contract(Part):
     generator: str
     market: str
     g_per_kwh: Intensity
+    standard_uncertainty_ratio: Ratio | None = None  # of g_per_kwh
     renewable: bool = True
     cancelled: bool = True
     deliveries: list[tuple[datetime, Positive]] = []
@@ -119,6 +123,16 @@ class Embodied(Part):
     total_g: Positive
     life_s: Annotated[float, Field(gt=0)]
     share: Ratio = 1.0
+    standard_uncertainty_ratio: Ratio | None = None  # of all of it
+
+
+class Counter(Part):
+    """[[counter]]: how well a count of a tenant's compute is known, where it is no exact one."""
+
+    name: str
+    source: str | None = None  # of every source without
+    tenant: str | None = None  # of every tenant without
+    standard_uncertainty_ratio: Ratio
 
 
 class Good(Part):
@@ -154,6 +168,7 @@ class Declared(Part):
     meter: list[Meter] = []
     contract: list[Contract] = []
     embodied: list[Embodied] = []
+    counter: list[Counter] = []
     indicator: dict[str, float | str] = {}
     cbam_good: Good | None = None
     evidence: Evidence = Evidence()
@@ -161,6 +176,14 @@ class Declared(Part):
     def meter_of(self, device: str) -> Meter | None:
         """What is declared of a device."""
         return next((each for each in self.meter if each.device == device), None)
+
+    def counter_u_ratio(self, tenant: str, name: str, source: str) -> float | None:
+        """Of a count: the first [[counter]] that fits it; None where it counts as exact."""
+        return next(
+            (each.standard_uncertainty_ratio for each in self.counter
+             if each.name == name and each.source in (None, source)
+             and each.tenant in (None, tenant)), None
+        )  # fmt: skip
 
 
 def load_declared(path: Path | None) -> tuple[Declared, str | None]:

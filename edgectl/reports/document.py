@@ -7,39 +7,39 @@ which another tenant's figures cannot be worked out.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from edgectl.accounting.scope2 import Lot
-from edgectl.accounting.uncertainty import COVERAGE_K
 from edgectl.errors import ReportError
 from edgectl.ledger.verify import Result
 from edgectl.reports.books import Books, Way
+from edgectl.reports.clean import CleanHour, Renewable, cfe, clean_hours, ref, renewables
+from edgectl.reports.compute import overhead_ug, sci
 from edgectl.reports.corrected import applied, corrected
 from edgectl.reports.declared import MJ_PER_KWH, Declared
 from edgectl.reports.figures import (
     UG_PER_KG,
-    Balance,
-    Bounds,
     Headline,
-    balance_of,
-    by_name,
+    Measured,
+    headline,
     headlines,
+    measured,
 )
 from edgectl.reports.indicators import indicators, unknown_keys
+from edgectl.reports.metering import Paths, by_name, over, traced_ug
 from edgectl.reports.methods import methods
-from edgectl.reports.mixture import ORIGINS
 from edgectl.reports.quality import coverage, quality
-from edgectl.reports.scopes import (
-    cfe,
-    clean_hours,
-    marginal,
-    match,
-    ref,
-    renewables,
-    sci,
-    scope2,
+from edgectl.reports.rows import (
+    balance_row,
+    hour_rows,
+    origin_rows,
+    path_rows,
+    series_rows,
+    sinks_of,
+    stock_rows,
 )
+from edgectl.reports.scopes import Market, marginal, market_hours, match, scope2
+from edgectl.reports.unbounded import without_interval
 from edgectl.reports.words import iso
 from edgectl.site_model import Site
 
@@ -68,15 +68,32 @@ class Asked:
     tenant: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """What all parts of a report are made of, worked out once."""
+
+    known: Measured
+    market: Market
+    renewable: Mapping[str, Renewable | None]
+    clean: list[CleanHour]
+    hourly: Mapping[int, Paths]
+    paths: Paths
+
+
+def _views(asked: Asked, books: Books) -> _Views:
+    known = measured(books, asked.site, asked.declared)
+    market = match(known.bounds, asked.lots)
+    hourly = known.bounds.paths()
+    return _Views(known, market, renewables(known, market), clean_hours(known, market), hourly,
+                  over(hourly.values()))  # fmt: skip
+
+
 def make_document(asked: Asked) -> dict[str, Any]:
     """The whole report. Raises ReportError for a tenant that the site does not have."""
     books = corrected(asked.booked)
     tenant = _tenant(asked)
-    balance = balance_of(books)
-    market = match(books, asked.site, asked.declared, asked.lots)
-    renewable = renewables(balance, asked.declared, market)
-    hours = clean_hours(books, asked.declared, market)
-    figures = _figures(asked, books)
+    views = _views(asked, books)
+    known, sinks = views.known, sinks_of(books, tenant)
     document: dict[str, Any] = {
         "format": FORMAT,
         "edgectl": asked.version,
@@ -91,57 +108,58 @@ def make_document(asked: Asked) -> dict[str, Any]:
         },
         "ledger": _ledger(asked.verdict),
         "check": _check(asked.booked, tenant),
-        "figures": figures,
+        "figures": _figures(asked, views),
         "corrected": _corrected(asked.booked, books, tenant),
-        "paths": _paths(books, _sinks(books, tenant)),
-        "origins": _origins(books, _sinks(books, tenant), tenant),
-        "sci": sci(books, asked.declared, _overhead(balance), asked.tenant),
+        "paths": path_rows(books, sinks, views.paths),
+        "origins": origin_rows(books, sinks, tenant, known.bounds, views.paths),
+        "sci": sci(known, views.paths, asked.tenant),
         "coverage": coverage(books, asked.tenant),
         "quality": quality(books, asked.tenant),
         "factors": books.factors.as_json(),
         "sources": list(books.names.sources) if books.names else [],
         "batteries": list(books.names.storages) if books.names else [],
         "step_s": books.step_s,
-        "series": _series(books, tenant),
+        "series": series_rows(books, tenant),
         "methods": methods(books, asked.site, asked.declared, asked.declared_sha256),
-        "hours": _hours(books, hours, _sinks(books, tenant)),
+        "hours": hour_rows(books, views.clean, asked.declared, sinks, views.hourly),
+        "without_interval": without_interval(),
         "cbam": NO_CBAM,
     }  # fmt: skip
-    if tenant is None:
-        document |= {
-            "balance": asdict(balance) | {"facility_mj": balance.facility_mj},
-            "stocks": {name: asdict(each) for name, each in books.stocks.items()},
-            "scope2": scope2(balance, market),
-            "market_hours": _market_hours(market.hours),
-            "marginal": marginal(balance, asked.declared),
-            "indicators": indicators(balance, asked.declared, renewable),
-            "indicators_unknown": unknown_keys(asked.declared),
-        }
-    return document
+    return document if tenant is not None else document | _of_the_site(asked, views)
 
 
-def _figures(asked: Asked, books: Books) -> list[dict[str, Any]]:
+def _of_the_site(asked: Asked, views: _Views) -> dict[str, Any]:
+    """What no tenant is told."""
+    known, market = views.known, views.market
+    return {
+        "balance": balance_row(known, views.paths),
+        "stocks": stock_rows(known.books, known.bounds),
+        "scope2": scope2(known, market),
+        "market_hours": market_hours(market),
+        "marginal": marginal(known),
+        "indicators": indicators(known, views.renewable),
+        "indicators_unknown": unknown_keys(asked.declared),
+    }
+
+
+def _figures(asked: Asked, views: _Views) -> list[dict[str, Any]]:
     """The figures of page one, each with what it is as booked where corrections changed it."""
-    found = [each.as_json() for each in _headlines(asked, books)]
-    booked = found
-    if asked.booked is not books:
-        booked = [each.as_json() for each in _headlines(asked, asked.booked)]
+    booked = found = [each.as_json() for each in _headlines(asked, views)]
+    if asked.booked is not views.known.books:
+        booked = [each.as_json() for each in _headlines(asked, _views(asked, asked.booked))]
     return [
         each | {"as_booked": before["value"] if before["value"] != each["value"] else None}
         for each, before in zip(found, booked, strict=True)
     ]
 
 
-def _headlines(asked: Asked, books: Books) -> list[Headline]:
-    balance = balance_of(books)
-    market = match(books, asked.site, asked.declared, asked.lots)
-    renewable = renewables(balance, asked.declared, market)
-    score = cfe(clean_hours(books, asked.declared, market), asked.declared)
-    site = [*headlines(books, asked.site, asked.declared), ref(balance, renewable), score]
-    if asked.tenant is None:
-        return site
+def _headlines(asked: Asked, views: _Views) -> list[Headline]:
+    known = views.known
+    site = [
+        *headlines(known), ref(known, views.renewable), cfe(views.clean, asked.declared),
+    ]  # fmt: skip
     tenant = _tenant(asked)
-    return _tenant_figures(asked, books, site, _origins(books, _sinks(books, tenant), tenant))
+    return site if tenant is None else _tenant_figures(views, site, tenant["loads"])
 
 
 def _corrected(
@@ -233,139 +251,19 @@ def _check(books: Books, tenant: Mapping[str, Any] | None) -> dict[str, Any]:
     return said
 
 
-def _sinks(books: Books, tenant: Mapping[str, Any] | None) -> list[str]:
-    names = books.names
-    if tenant is not None:
-        return list(tenant["loads"])
-    return list(names.sinks) if names else []
-
-
-def _paths(books: Books, sinks: list[str]) -> list[dict[str, Any]]:
-    energy, carbon = books.energy(), books.carbon()
-    sources = books.names.sources if books.names else ()
-    return [
-        {"source": source, "sink": sink, "energy_mj": energy[source, sink],
-         "carbon_ug": carbon[source, sink]}
-        for source in sources for sink in sinks if energy[source, sink] or carbon[source, sink]
-    ]  # fmt: skip
-
-
-def _origins(
-    books: Books, sinks: list[str], tenant: Mapping[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Where each load's energy came from, IT first."""
-    names = books.names
-    kinds = names.kinds if names else {}
-    owners = {
-        load: str(each["id"]) for each in (names.tenants if names else ())
-        for load in each["loads"]
-    }  # fmt: skip
-    energy, carbon = by_name(books.energy(), 1), by_name(books.carbon(), 1)
-    origins: Counter[Way] = books.origins()
-    found = []
-    for sink in sorted(sinks, key=lambda each: (kinds.get(each, "z") != "it",
-                                                each not in kinds, each)):  # fmt: skip
-        if not energy.get(sink) and sink not in kinds:
-            continue
-        mj, ug = energy.get(sink, 0), carbon.get(sink, 0)
-        found.append({
-            "sink": sink, "kind": kinds.get(sink, "other"),
-            "tenant": owners.get(sink) if tenant is None else tenant["id"],
-            "energy_mj": mj, "carbon_ug": ug,
-            "g_per_kwh": ug * 3_600 / mj if mj else None,
-            "origins_mj": {each: origins[sink, each] for each in ORIGINS if origins[sink, each]},
-        })  # fmt: skip
-    return found
-
-
-def _overhead(balance: Balance) -> Fraction:
-    """ug of what is consumed and is not IT, per mJ of IT; carbon is shared as energy is."""
-    if not balance.it_mj or not balance.facility_mj:
-        return Fraction(0)
-    other_mj = balance.facility_mj - balance.it_mj
-    return Fraction(balance.used_ug, balance.facility_mj) * other_mj / balance.it_mj
-
-
-def _tenant_figures(
-    asked: Asked, books: Books, site: list[Headline], origins: list[dict[str, Any]]
-) -> list[Headline]:
+def _tenant_figures(views: _Views, site: list[Headline], loads: list[str]) -> list[Headline]:
     """A tenant's own sums, and the site's ratios."""
-    bounds = Bounds(books, asked.site, asked.declared)
-    own_mj = {each["sink"]: each["energy_mj"] for each in origins}
-    own_ug = {each["sink"]: each["carbon_ug"] for each in origins}
-    it = bounds.energy(own_mj)
-    carbon = bounds.carbon(
-        {name: (mj, own_ug[name]) for name, mj in own_mj.items()}, sum(own_ug.values())
-    )
-    overhead_ug = int(sum(own_mj.values()) * _overhead(balance_of(books)))
-    said = f"k = {COVERAGE_K:g}, about 95 %"
-    own = [
-        Headline("Energy of your equipment", it.value / MJ_PER_KWH, it.low / MJ_PER_KWH,
-                 it.high / MJ_PER_KWH, "kWh", "your meters", said),
-        Headline("Carbon of your equipment", carbon.value / UG_PER_KG, carbon.low / UG_PER_KG,
-                 carbon.high / UG_PER_KG, "kg CO2e", "location average", said),
-        Headline("Your share of cooling and losses", overhead_ug / UG_PER_KG, None, None,
-                 "kg CO2e", "shared as energy is", "your energy times the site's PUE less 1"),
+    known = views.known
+    energy, carbon = by_name(known.books.energy(), 1), by_name(known.books.carbon(), 1)
+    own = known.bounds.energy({name: energy.get(name, 0) for name in loads})
+    own_ug = traced_ug(views.paths, loads, sum(carbon.get(name, 0) for name in loads))
+    shared_ug = overhead_ug(known, own)
+    found = [
+        headline("Energy of your equipment", own, 1 / MJ_PER_KWH, "kWh", "your meters"),
+        headline("Carbon of your equipment", own_ug, 1 / UG_PER_KG, "kg CO2e",
+                 "location average"),
+        headline("Your share of cooling and losses", shared_ug, 1 / UG_PER_KG, "kg CO2e",
+                 "shared as energy is", "your energy times the site's PUE less 1"),
     ]  # fmt: skip
     ratios = {"PUE", "CUE", "WUE", "ERF", "REF", "CFE score"}
-    return [*own, *(one for one in site if one.name in ratios)]
-
-
-def _hours(books: Books, clean: list[dict[str, Any]], sinks: list[str]) -> list[dict[str, Any]]:
-    """One row an hour: what the CSV has, and the plots."""
-    wanted = set(sinks)
-    scores = {each["utc"]: each for each in clean}
-    found = []
-    for start, hour in sorted(books.hours.items()):
-        own = {way: mj for way, mj in hour.energy_mj.items() if way[1] in wanted}
-        counts = hour.counts
-        found.append({
-            "utc": iso(start), "seconds": counts["seconds"], "scans": counts["scans"],
-            "missing_scans": counts["missing"] + counts["gap_scans"],
-            "measured": counts["measured"], "estimated": counts["estimated"],
-            "substituted": counts["substituted"],
-            "default_factor_scans": counts["carbon_default_scans"],
-            "used_min_mg_per_kwh": hour.used_min_mg_per_kwh,
-            "used_max_mg_per_kwh": hour.used_max_mg_per_kwh,
-            "energy_mj": sum(own.values()),
-            "carbon_ug": sum(ug for way, ug in hour.carbon_ug.items() if way[1] in wanted),
-            "cfe_score": scores[iso(start)]["score"] if iso(start) in scores else None,
-            "paths": [
-                {"source": source, "sink": sink, "energy_mj": mj,
-                 "carbon_ug": hour.carbon_ug[source, sink]}
-                for (source, sink), mj in sorted(own.items())
-            ],
-        })  # fmt: skip
-    return found
-
-
-def _series(books: Books, tenant: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Points of the plots; a tenant's are of their own loads."""
-    loads = {f"to {load}" for load in tenant["loads"]} if tenant else set()
-    period_ns = books.names.period_ns if books.names else 0
-    found = []
-    for start, bucket in sorted(books.series.items()):
-        if tenant is None:
-            amounts = {
-                name.removeprefix("from "): mj for name, mj in bucket.items()
-                if name.startswith("from ")
-            }  # fmt: skip
-        else:
-            amounts = {name.removeprefix("to "): bucket[name] for name in sorted(loads)}
-        total, count = books.intensity.get(start, [0.0, 0.0])
-        found.append({
-            "utc": iso(start), "covered_s": bucket["scans"] * period_ns / 1e9, "mj": amounts,
-            "g_per_kwh": total / count if count else None,
-        })  # fmt: skip
-    return found
-
-
-def _market_hours(hours: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "utc": iso(each.hour * 3_600), "bought_mj": each.load_mj,
-            "by_contract_mj": dict(each.by_contract_mj), "residual_mj": each.residual_mj,
-            "surplus_mj": each.surplus_mj, "market_ug": each.carbon.ug,
-        }
-        for each in hours
-    ]  # fmt: skip
+    return [*found, *(one for one in site if one.name in ratios)]

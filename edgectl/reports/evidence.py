@@ -16,7 +16,7 @@ from edgectl.reports.books import Books
 from edgectl.reports.colours import PRINT, SCREEN, on
 from edgectl.reports.declared import Declared
 from edgectl.reports.diagram import NO_CLASS, diagram_of, sheets_of
-from edgectl.reports.figures import balance_of
+from edgectl.reports.figures import UG_PER_KG, balance_of
 from edgectl.reports.indirect import indirect
 from edgectl.reports.materiality import materiality
 from edgectl.reports.page import pdf_of, rendered
@@ -28,6 +28,7 @@ from edgectl.site_model.tables_directory import Metered
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # of a ZIP: the same evidence makes the same bytes
 NOT_DECLARED = "not declared"
+UNCERTAINTY = ("name", "value", "low", "high", "unit", "declared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
         return rendered(
             "evidence.html.j2", d=document, pdf=pdf, site=pack.site, e=pack.declared.evidence,
             meters=meters, sheets=[on(each, inks) for each in sheets], materiality=weighed,
+            how={each["of"]: each["choice"] for each in document["methods"]},
             sample=found, xml=part, no_buses=pack.site is not None and not pack.site.buses,
         )  # fmt: skip
 
@@ -114,9 +116,7 @@ def make_pack(pack: Pack) -> dict[str, bytes]:
         "evidence.pdf": pdf_of(page(True), "evidence.pdf"),
         "meters.csv": _csv(meters),
         "hourly.csv": _csv(_hourly(document)),
-        "uncertainty.csv": _csv(
-            [{key: each[key] for key in ("name", "value", "low", "high", "unit", "declared")}
-             for each in document["figures"]]),
+        "uncertainty.csv": _csv(uncertainty_rows(document)),
         "gaps.csv": _csv(
             [{"utc": each["utc"], "record": each["seq"], "scans": each["scans"]}
              for each in document["quality"]["gaps"]], ("utc", "record", "scans")),
@@ -140,14 +140,39 @@ def write_pack(files: Mapping[str, bytes], path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name, EARLIEST), content, zipfile.ZIP_DEFLATED)
 
 
+def uncertainty_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every figure with its ends, then what has none, and why."""
+    scope2, rows = document["scope2"], []
+    for each in document["figures"]:
+        rows.append([each[name] for name in UNCERTAINTY])
+    for name, said in (("location", scope2["location"]), ("market", scope2["market"])):
+        ends = (said["carbon_ug"], said.get("carbon_ug_low"), said.get("carbon_ug_high"))
+        scaled = [None if each is None else each / UG_PER_KG for each in ends]
+        rows.append([f"Scope 2, {name}-based", *scaled, "kg CO2e", said["method"]])
+    for each in document["sci"]:
+        rows.append([
+            f"SCI, {each['tenant']}, {each['counter']} of {each['source']}", each["g_per_unit"],
+            each.get("g_per_unit_low"), each.get("g_per_unit_high"), f"g/{each['unit']}",
+            f"embodied: {each['embodied_said']}; {each['units_said']}",
+        ])  # fmt: skip
+    for each in document["indicators"]:
+        said = "; ".join(dict.fromkeys((each["origin"], each["interval"])))
+        rows.append([*(each[name] for name in UNCERTAINTY[:-1]), said])
+    for each in document["without_interval"]:
+        rows.append([each["of"], None, None, None, None, f"no interval: {each['why']}"])
+    return [dict(zip(UNCERTAINTY, each, strict=True)) for each in rows]
+
+
 def _hourly(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     contracts = document["scope2"]["market"]["contracts"]
     return [
         {
             "utc": each["utc"], "bought_mj": each["bought_mj"],
+            **{name: each[name] for name in ("bought_mj_low", "bought_mj_high")},
             **{f"{name}_mj": each["by_contract_mj"].get(name, 0) for name in contracts},
-            "residual_mj": each["residual_mj"], "surplus_mj": each["surplus_mj"],
-            "market_ug": each["market_ug"],
+            **{f"{name}{end}": each.get(f"{name}{end}")
+               for name in ("residual_mj", "surplus_mj", "market_ug")
+               for end in ("", "_low", "_high")},
         }
         for each in document["market_hours"]
     ]  # fmt: skip

@@ -7,31 +7,15 @@ from fractions import Fraction
 from typing import Any
 
 from edgectl.accounting import kpi
-from edgectl.accounting.bounds import (
-    UNDECLARED_FACTOR,
-    UNDECLARED_METER,
-    UNDECLARED_TRANSFORMER,
-)
-from edgectl.accounting.uncertainty import (
-    Bound,
-    Contribution,
-    carbon_bound_ug,
-    energy_bound_mj,
-    meter_u_ratio,
-    ratio_bound,
-    rectangular,
-)
+from edgectl.accounting.uncertainty import COVERAGE_K, Bound, known_to, ratio_bound, rectangular
 from edgectl.errors import DataError
 from edgectl.reports.books import Books, Way
 from edgectl.reports.declared import CATEGORIES, MJ_PER_KWH, Declared
+from edgectl.reports.metering import EXPORT, Bounds, by_name
 from edgectl.reports.mixture import FROM_PV, PV
 from edgectl.site_model import Site
 
-# A meter of which nothing is known is a coarse one; no official figure of factors exists.
-UNDECLARED_CLASS, UNDECLARED_CT = UNDECLARED_METER, UNDECLARED_TRANSFORMER
-FACTOR_U_RATIO = UNDECLARED_FACTOR
 WATER_LIMIT, HEAT_LIMIT = 0.02, 0.05  # of readings whose meter's class nobody declares
-ESTIMATED_LIMIT, SUBSTITUTED_LIMIT = 0.5, 1.0  # of energy that was not measured
 UG_PER_KG = 10**9
 
 
@@ -111,105 +95,63 @@ def balance_of(books: Books) -> Balance:
     )  # fmt: skip
 
 
-class Bounds:
-    """How well each energy is known: classes of meters, and what was not measured."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What every figure of a period rests on: its books, and its sums with their bounds."""
 
-    def __init__(self, books: Books, site: Site | None, declared: Declared) -> None:
-        self.books, self.site, self.declared = books, site, declared
-        self.factor_u_ratio = declared.factors.standard_uncertainty_ratio
-        if self.factor_u_ratio is None:
-            self.factor_u_ratio = books.names.meters.factor if books.names else FACTOR_U_RATIO
-        graded = {name: books.count(name) for name in ("measured", "estimated", "substituted")}
-        whole = sum(graded.values()) or 1
-        self.loose_ratio = (
-            rectangular(ESTIMATED_LIMIT) * graded["estimated"]
-            + rectangular(SUBSTITUTED_LIMIT) * graded["substituted"]
-        ) / whole
-
-    def device_of(self, name: str) -> str:
-        """The device that meters a source or a sink; its own name where no site file says."""
-        site = self.site
-        if site is None:
-            return name
-        tags = {"grid": site.grid.power} | {each.id: each.power for each in site.loads}
-        tags |= {each.id: each.power for each in site.batteries}
-        if name == "pv" and site.pvs:
-            return site.pvs[0].power.partition(".")[0]
-        return tags.get(name, name).partition(".")[0]
-
-    def u_ratio(self, name: str) -> float:
-        """Relative standard uncertainty of the metering point of a source or a sink."""
-        meter = self.declared.meter_of(self.device_of(name))
-        if meter is None and self.books.names is not None:
-            return self.books.names.meters.of(name)  # as the run's site file says, or poor
-        if meter is None:
-            return meter_u_ratio(UNDECLARED_CLASS, UNDECLARED_CT)
-        return meter_u_ratio(meter.accuracy_class, meter.transformer_class)
-
-    def part(self, name: str, mj: int, ug: int = 0) -> Contribution:
-        """One metering point's share of a sum."""
-        intensity = round(ug * 3_600_000 / mj) if mj else 0
-        fixed_mj = self.loose_ratio * abs(mj)
-        if name == "unmetered":
-            fixed_mj = rectangular(SUBSTITUTED_LIMIT) * abs(mj)
-        return Contribution(
-            self.device_of(name), "grid", mj, intensity, self.u_ratio(name), fixed_mj,
-            self.factor_u_ratio or 0.0,
-        )  # fmt: skip
-
-    def energy(self, parts: Mapping[str, int]) -> Bound:
-        """A sum of metered energies."""
-        return energy_bound_mj(self.part(name, mj) for name, mj in parts.items())
-
-    def carbon(self, parts: Mapping[str, tuple[int, int]], exact_ug: int) -> Bound:
-        """A sum of carbon; the value is the ledger's own."""
-        bound = carbon_bound_ug(self.part(name, mj, ug) for name, (mj, ug) in parts.items())
-        return replace(bound, value=float(exact_ug))
+    books: Books
+    site: Site | None
+    declared: Declared
+    balance: Balance
+    bounds: Bounds
+    it: Bound  # mJ
+    facility: Bound  # mJ
+    used: Bound  # ug
 
 
-def by_name(cells: Mapping[Way, int], side: int) -> dict[str, int]:
-    """Sums by source (side 0) or by sink (side 1)."""
-    found: Counter[str] = Counter()
-    for way, amount in cells.items():
-        found[way[side]] += amount
-    return dict(found)
-
-
-def headlines(books: Books, site: Site | None, declared: Declared) -> list[Headline]:
-    """The figures of page one, in their order."""
+def measured(books: Books, site: Site | None, declared: Declared) -> Measured:
+    """Work them out once for all figures."""
     balance, bounds = balance_of(books), Bounds(books, site, declared)
     kinds = books.names.kinds if books.names else {}
-    energy, carbon = books.energy(), books.carbon()
+    energy, sources_ug = books.energy(), by_name(books.carbon(), 0)
     sources_mj, sinks_mj = by_name(energy, 0), by_name(energy, 1)
-    sources_ug = by_name(carbon, 0)
     it = bounds.energy({n: mj for n, mj in sinks_mj.items() if kinds.get(n) == "it"})
     # A battery inside the boundary counts with what it gave less what it took.
-    storages = books.names.storages if books.names else ()
     net_mj = sources_mj | {
-        name: sources_mj.get(name, 0) - sinks_mj.get(name, 0) for name in storages
+        name: sources_mj.get(name, 0) - sinks_mj.get(name, 0) for name in bounds.storages
     }
-    boundary = bounds.energy(net_mj | {"export": -balance.export_mj})
+    boundary = bounds.energy(net_mj | {EXPORT: -balance.export_mj})
     facility = replace(boundary, value=float(balance.facility_mj))
     used = bounds.carbon(
         {name: (mj, sources_ug.get(name, 0)) for name, mj in sources_mj.items()}, balance.used_ug
     )
-    found = [
-        _bound("Energy of the data centre", facility, 1 / MJ_PER_KWH, "kWh", "E_DC"),
-        _bound("Energy of the IT equipment", it, 1 / MJ_PER_KWH, "kWh", "E_IT"),
-        _bound("Carbon of what was consumed", used, 1 / UG_PER_KG, "kg CO2e", _basis(books)),
-        *_ratios(balance, facility, it, used, declared),
-    ]
-    return found
+    return Measured(books, site, declared, balance, bounds, it, facility, used)
+
+
+def headlines(known: Measured) -> list[Headline]:
+    """The figures of page one, in their order."""
+    return [
+        headline("Energy of the data centre", known.facility, 1 / MJ_PER_KWH, "kWh", "E_DC"),
+        headline("Energy of the IT equipment", known.it, 1 / MJ_PER_KWH, "kWh", "E_IT"),
+        headline("Carbon of what was consumed", known.used, 1 / UG_PER_KG, "kg CO2e",
+                 _basis(known.books)),
+        *_ratios(known.balance, known.facility, known.it, known.used, known.declared),
+    ]  # fmt: skip
 
 
 def _basis(books: Books) -> str:
     return books.names.basis if books.names else ""
 
 
-def _bound(name: str, bound: Bound, scale: float, unit: str, standard: str) -> Headline:
+SURE = f"k = {COVERAGE_K:g}, about 95 %"
+
+
+def headline(
+    name: str, bound: Bound, scale: float, unit: str, standard: str, said: str = SURE
+) -> Headline:
     """A sum as a headline; it cannot be under zero."""
     low, high = max(0.0, bound.low * scale), bound.high * scale
-    return Headline(name, bound.value * scale, low, high, unit, standard, "k = 2, about 95 %")
+    return Headline(name, bound.value * scale, low, high, unit, standard, said)
 
 
 def _ratios(
@@ -234,7 +176,7 @@ def _ratios(
         found.append(_figure(lambda: kpi.wue(litres, balance.it_mj), "WUE", "ISO/IEC 30134-9",
                              f"water declared by the operator, taken as within "
                              f"{WATER_LIMIT * 100:g} %",
-                             lambda: ratio_bound(_within(float(litres), WATER_LIMIT), it),
+                             lambda: ratio_bound(within("water", float(litres), WATER_LIMIT), it),
                              MJ_PER_KWH))  # fmt: skip
     if period.heat_reused_kwh is None:
         found.append(absent("ERF", "1", "ISO/IEC 30134-6", "no heat hand-over declared"))
@@ -243,9 +185,9 @@ def _ratios(
     return found
 
 
-def _within(value: float, limit_ratio: float) -> Bound:
+def within(name: str, value: float, limit_ratio: float) -> Bound:
     """A declared reading that is taken to lie within a limit, evenly (GUM 4.3.7)."""
-    return Bound(value, rectangular(limit_ratio) * abs(value))
+    return known_to(name, value, rectangular(limit_ratio))
 
 
 def _erf(balance: Balance, reused_kwh: float, facility: Bound) -> Headline:
@@ -259,7 +201,8 @@ def _erf(balance: Balance, reused_kwh: float, facility: Bound) -> Headline:
         )  # fmt: skip
     return _figure(lambda: kpi.erf(reused_mj, balance.facility_mj), "ERF", "ISO/IEC 30134-6",
                    f"heat declared by the operator, taken as within {HEAT_LIMIT * 100:g} %",
-                   lambda: ratio_bound(_within(reused_mj, HEAT_LIMIT), facility))  # fmt: skip
+                   lambda: ratio_bound(within("heat", reused_mj, HEAT_LIMIT),
+                                       facility))  # fmt: skip
 
 
 def _figure(

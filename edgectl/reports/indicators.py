@@ -4,10 +4,13 @@ Energy and renewables come from the ledger; what no meter of a power controller 
 operator's to declare under [indicator], by the key in the first column.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+from edgectl.accounting.uncertainty import Ends
+from edgectl.reports.clean import Renewable
 from edgectl.reports.declared import MJ_PER_KWH, Declared
-from edgectl.reports.figures import Balance
+from edgectl.reports.figures import HEAT_LIMIT, SURE, WATER_LIMIT, Measured, within
 
 # key, name, unit, group
 INDICATORS = (
@@ -40,14 +43,18 @@ MEASURED, DECLARED, ABSENT = "measured", "declared", "not declared"
 MATCHED = "measured, and declared contracts"
 
 
-def indicators(
-    balance: Balance, declared: Declared, renewable: dict[str, int | None]
-) -> list[dict[str, Any]]:
-    """All 24, in the order of the regulation."""
+LIMITS = {"W_IN": WATER_LIMIT, "W_IN-POT": WATER_LIMIT, "E_REUSE": HEAT_LIMIT}
+NOT_STATED = "declared by the operator without an uncertainty"
+
+
+def indicators(known: Measured, renewable: Mapping[str, Renewable | None]) -> list[dict[str, Any]]:
+    """All 24, in the order of the regulation, each with its interval or why it has none."""
+    declared = known.declared
     measured = {
-        "E_DC": balance.facility_mj, "E_IT": balance.it_mj, "E_RES-TOT": renewable["total"],
-        "E_RES-GOO": renewable["goo"], "E_RES-PPA": renewable["ppa"],
-        "E_RES-OS": renewable["own"],
+        "E_DC": Renewable(known.balance.facility_mj, Ends.alike(known.facility)),
+        "E_IT": Renewable(known.balance.it_mj, Ends.alike(known.it)),
+        "E_RES-TOT": renewable["total"], "E_RES-GOO": renewable["goo"],
+        "E_RES-PPA": renewable["ppa"], "E_RES-OS": renewable["own"],
     }  # fmt: skip
     period = declared.period
     said: dict[str, Any] = dict(declared.indicator)
@@ -57,18 +64,33 @@ def indicators(
             said[key] = value
     found = []
     for key, name, unit, group in INDICATORS:
-        value, origin = None, ABSENT
+        row = {"key": key, "name": name, "unit": unit, "group": group}
         amount = measured.get(key)
         if amount is not None:
             matched = key.startswith("E_RES") and key != "E_RES-OS" and bool(declared.contract)
-            value, origin = amount / MJ_PER_KWH, MATCHED if matched else MEASURED
-        elif key in said:
-            value, origin = said[key], DECLARED
-        found.append({
-            "key": key, "name": name, "unit": unit, "group": group, "value": value,
-            "origin": origin,
-        })  # fmt: skip
+            found.append(row | _measured(amount, MATCHED if matched else MEASURED))
+        else:
+            found.append(row | _said(key, said.get(key)))
     return found
+
+
+def _measured(amount: Renewable, origin: str) -> dict[str, Any]:
+    return {
+        "value": amount.mj / MJ_PER_KWH, "low": max(0.0, amount.ends.low / MJ_PER_KWH),
+        "high": amount.ends.high / MJ_PER_KWH, "origin": origin, "interval": SURE,
+    }  # fmt: skip
+
+
+def _said(key: str, value: float | str | None) -> dict[str, Any]:
+    """What no meter of a power controller knows."""
+    row = {"value": value, "low": None, "high": None, "origin": DECLARED, "interval": NOT_STATED}
+    if value is None:
+        return row | {"origin": ABSENT, "interval": ABSENT}
+    if key in LIMITS and isinstance(value, float | int):
+        bound = within(key, float(value), LIMITS[key])
+        row |= {"low": max(0.0, bound.low), "high": bound.high,
+                "interval": f"taken as within {100 * LIMITS[key]:g} %"}  # fmt: skip
+    return row
 
 
 def unknown_keys(declared: Declared) -> list[str]:

@@ -7,7 +7,8 @@ from edgectl.accounting.cbam import MATERIALITY, material, tonnes
 from edgectl.accounting.uncertainty import COVERAGE_K
 from edgectl.reports.books import Books
 from edgectl.reports.declared import Declared
-from edgectl.reports.figures import Balance, Bounds, by_name
+from edgectl.reports.figures import Balance
+from edgectl.reports.metering import Bounds, by_name
 from edgectl.site_model import Site
 
 FACTOR = "The grid factor itself, at k = 2"
@@ -16,7 +17,10 @@ FACTOR = "The grid factor itself, at k = 2"
 def materiality(
     books: Books, site: Site | None, declared: Declared, balance: Balance, missing_ratio: float
 ) -> dict[str, Any]:
-    """Possible misstatements in t CO2e, and whether each is material."""
+    """Possible misstatements in t CO2e, and whether each is material.
+
+    books   as corrected
+    """
     energy, carbon = by_name(books.energy(), 0), by_name(books.carbon(), 0)
     total_t = tonnes(balance.used_ug)
     bounds = Bounds(books, site, declared)
@@ -24,9 +28,10 @@ def materiality(
     bounds.factor_u_ratio = 0.0
     metered = bounds.carbon({n: (mj, carbon.get(n, 0)) for n, mj in energy.items()}, 0)
     default_scans, scans = books.count("carbon_default_scans"), books.count("scans")
+    added_ug = sum(hour.change.carbon_ug.total() for hour in books.hours.values())
     rows = [
-        ("Arithmetic: paths less the ledger's sums",
-         tonnes(abs(sum(carbon.values()) - books.control_ug))),
+        ("Arithmetic: paths less the ledger's sums and corrections",
+         tonnes(abs(sum(carbon.values()) - books.control_ug - added_ug))),
         ("Metering, at k = 2", _t(COVERAGE_K * metered.u)),
         ("Energy no meter saw, taken at the default factor", tonnes(carbon.get("unmetered", 0))),
         ("Readings substituted or missing", total_t * Fraction(missing_ratio)),

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from edgectl._kernel.inventory import StockMethod, StockStandby
 from edgectl.accounting.cbam import ROUNDING
 from edgectl.reports.books import Books
+from edgectl.reports.compute import EMBODIED_U_RATIO
 from edgectl.reports.declared import MJ_PER_KWH, Declared
-from edgectl.reports.figures import FACTOR_U_RATIO, UNDECLARED_CLASS, UNDECLARED_CT
+from edgectl.reports.metering import FACTOR_U_RATIO, UNDECLARED_CLASS, UNDECLARED_CT
 from edgectl.site_model import Site
 
 INVENTORIES: dict[int, str] = {
@@ -61,6 +62,12 @@ def methods(
          f"{100 * u_ratio:g} % standard uncertainty"
          f"{'' if u_ratio is not None else ', not declared'}",
          "One meter errs the same way all the time; different meters independently."),
+        ("Contracts, counts, what was built", f"volumes of certificates and counts are exact; a "
+         f"contract's factor of 0 is 0; any other factor, or the grid's clean share, of no "
+         f"declared uncertainty counts as {100 * FACTOR_U_RATIO:g} %, embodied emissions as "
+         f"{100 * EMBODIED_U_RATIO:g} %",
+         "Our choice, where nobody states one. What contracts cover bends where they are used up: "
+         "it is worked out at both ends of what was bought."),
         ("Rounding", f"none before print; {ROUNDING} where a regulation's field has few decimals",
          "The regulations name no rule; this is ours."),
         ("Declared by the operator", "a file with SHA-256 " + declared_sha256

@@ -35,6 +35,7 @@ class _Words:
     percent = staticmethod(words.percent)
     duration = staticmethod(words.duration)
     signed = staticmethod(words.signed)
+    within = staticmethod(words.within)
     correction = staticmethod(words.correction)
 
     @staticmethod
@@ -52,7 +53,9 @@ class _Words:
         if value is None:
             return {"value": "\u2013", "unit": "", "low": "", "high": ""}
         if figure["name"] in SHARES:
-            return {"value": words.percent(value), "unit": "", "low": "", "high": ""}
+            ends = {name: words.percent(figure[name])
+                    for name in ("value", "low", "high") if figure[name] is not None}  # fmt: skip
+            return {"unit": "", "low": "", "high": ""} | ends
         scale, unit = _scale(value, unit)
         ends = {
             name: words.number(figure[name] / scale)
@@ -107,7 +110,7 @@ def rendered(template: str, **said: Any) -> str:
     environment = jinja.Environment(
         autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["co2"] = lambda unit: unit.replace("CO2e", "CO₂e").replace("m2", "m²")
+    environment.filters["co2"] = words.unit
     page = environment.from_string((folder / template).read_text(encoding="utf-8"))
     css = jinja.utils.markupsafe.Markup((folder / "report.css").read_text(encoding="utf-8"))
     return str(page.render(w=_Words, css=css, **said))

@@ -4,15 +4,19 @@ import io
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import nan
 from typing import Any
 
 from edgectl.reports.colours import FAINT, INK, ORIGIN, SAID, of_source
 from edgectl.reports.extras import need
 from edgectl.reports.mixture import ORIGINS
+from edgectl.reports.words import off
 
 WIDTH_IN = 7.1
 HOURS_AS_BARS_MAX = 96
 MJ_PER_S_TO_MW = 1e-9  # 1 MW is 1e9 mJ a second
+REACH_MIN = 0.05  # per cent; less is no longer than a line is thick
+REACH = {"elinewidth": 1.0, "ecolor": INK, "capsize": 1.5, "capthick": 0.8}
 STYLE = {
     "svg.fonttype": "path", "svg.hashsalt": "edgectl", "font.family": "DejaVu Sans",
     "font.size": 8.5, "text.color": INK, "axes.edgecolor": FAINT, "axes.labelcolor": INK,
@@ -173,21 +177,40 @@ def _clean(document: dict[str, Any]) -> str | None:
     if len(hours) <= 24:
         labels = [each["utc"][5:13].replace("T", " ") + " h" for each in hours]
         axes.bar(range(len(hours)), scores, width=min(0.8, 0.12 * len(hours) + 0.1),
-                 color=ORIGIN["pv"])  # fmt: skip
+                 color=ORIGIN["pv"], yerr=_reach(hours), error_kw=REACH)  # fmt: skip
         step = -(-len(hours) // 8)
         axes.set_xticks(range(0, len(hours), step), labels[::step])
         axes.set_xlim(-0.6, max(len(hours), 4) - 0.4)
         for place, score in enumerate(scores if len(hours) <= 12 else []):
-            axes.text(place, score + 2, f"{score:.0f} %", ha="center", fontsize=7.5, color=INK)
+            axes.text(
+                place,
+                100 * hours[place]["cfe_score_high"] + 2,
+                f"{score:.0f} %",
+                ha="center",
+                fontsize=7.5,
+                color=INK,
+            )
         axes.set_xlabel("hour, UTC")
     else:
         axes.bar(_times([each["utc"] for each in hours]), scores, width=0.9 / 24, align="edge",
-                 color=ORIGIN["pv"])  # fmt: skip
+                 color=ORIGIN["pv"], yerr=_reach(hours), error_kw=REACH)  # fmt: skip
         _time_axis(axes)
-    axes.set_ylim(0, 108)
+    axes.set_ylim(0, 114)
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.set_ylabel("% clean")
     return _svg(figure, "CFE score of each hour")
+
+
+def _reach(hours: list[dict[str, Any]]) -> list[list[float]]:
+    """How far each hour's score reaches down and up, in per cent; what is exact has no line."""
+    ends = [
+        [100 * abs(each[f"cfe_score_{name}"] - each["cfe_score"]) for each in hours]
+        for name in ("low", "high")
+    ]
+    drawn = [down + up > REACH_MIN for down, up in zip(*ends, strict=True)]
+    return [
+        [reach if line else nan for reach, line in zip(side, drawn, strict=True)] for side in ends
+    ]
 
 
 def _field(hours: list[dict[str, Any]]) -> str:
@@ -221,7 +244,8 @@ def _intervals(document: dict[str, Any]) -> str | None:
         axes.plot([low, high], [place, place], color=ORIGIN["grid"], linewidth=5,
                   solid_capstyle="butt", alpha=0.55)  # fmt: skip
         axes.plot([0], [place], "o", color=INK, markersize=3.5)
-        axes.text(high, place, f"  ±{(high - low) / 2:.1f} %", va="center", fontsize=7.5, color=INK)
+        said = off(row["value"], row["low"], row["high"])
+        axes.text(high, place, f"  {said}", va="center", fontsize=7.5, color=INK)
     axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
     reach = max(max(abs(row["low"] / row["value"] - 1), row["high"] / row["value"] - 1)
                 for row in rows)  # fmt: skip

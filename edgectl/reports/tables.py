@@ -13,7 +13,8 @@ from edgectl.reports.provenance import COLUMNS, factor_rows
 HOUR_COLUMNS = (
     "utc", "seconds", "scans", "missing_scans", "measured", "estimated", "substituted",
     "default_factor_scans", "used_min_mg_per_kwh", "used_max_mg_per_kwh", "energy_mj",
-    "carbon_ug", "cfe_score",
+    "energy_mj_low", "energy_mj_high", "carbon_ug", "carbon_ug_low", "carbon_ug_high", "cfe_score",
+    "cfe_score_low", "cfe_score_high",
 )  # fmt: skip
 
 
@@ -80,12 +81,18 @@ def _sheets(document: Mapping[str, Any]) -> list[Sheet]:
         ("Corrections",
          ["record", "UTC", "of", "first s", "last s", "booked mJ", "counter mJ", "why"],
          [_correction(each) for each in document["quality"]["corrections"]]),
-        ("Paths", ["from", "to", "kWh", "mJ, exact", "kg CO2e", "ug CO2e, exact"],
+        ("Paths", ["from", "to", "kWh", "mJ, exact", "kg CO2e", "ug CO2e, exact",
+                   "kWh low", "kWh high", "kg CO2e low", "kg CO2e high"],
          [[each["source"], each["sink"], each["energy_mj"] / MJ_PER_KWH, str(each["energy_mj"]),
-           each["carbon_ug"] / UG_PER_KG, str(each["carbon_ug"])] for each in document["paths"]]),
-        ("Origins", ["bus", "kind", "tenant", "origin", "kWh", "mJ, exact"],
-         [[row["sink"], row["kind"], row["tenant"], origin, mj / MJ_PER_KWH, str(mj)]
+           each["carbon_ug"] / UG_PER_KG, str(each["carbon_ug"]),
+           *_ends(each, "energy_mj", MJ_PER_KWH), *_ends(each, "carbon_ug", UG_PER_KG)]
+          for each in document["paths"]]),
+        ("Origins", ["bus", "kind", "tenant", "origin", "kWh", "mJ, exact", "kWh low", "kWh high"],
+         [[row["sink"], row["kind"], row["tenant"], origin, mj / MJ_PER_KWH, str(mj),
+           row["origins_mj_low"][origin] / MJ_PER_KWH, row["origins_mj_high"][origin] / MJ_PER_KWH]
           for row in document["origins"] for origin, mj in row["origins_mj"].items()]),
+        ("Compute", list(COMPUTE_COLUMNS),
+         [[each.get(name) for name in COMPUTE_COLUMNS] for each in document["sci"]]),
         ("Hours", columns, [[_kept(each) for each in row] for row in rows]),
         ("Factors", list(COLUMNS),
          [list(each.values()) for each in factor_rows(document)]),
@@ -95,13 +102,51 @@ def _sheets(document: Mapping[str, Any]) -> list[Sheet]:
         ("Methods", ["of", "choice", "note"],
          [[each["of"], each["choice"], each["note"]] for each in document["methods"]]),
     ]  # fmt: skip
+    found.append((
+        "Without interval", ["of", "because", "where in report.json"],
+        [[each["of"], each["why"], ", ".join(each["where"])]
+         for each in document["without_interval"]],
+    ))  # fmt: skip
     if "indicators" in document:
-        found.insert(5, (
-            "EU 2024-1364", ["key", "indicator", "value", "unit", "from"],
-            [[each[name] for name in ("key", "name", "value", "unit", "origin")]
-             for each in document["indicators"]],
+        found.insert(6, (
+            "EU 2024-1364", [column for column, _ in INDICATOR_COLUMNS],
+            [[each[name] for _, name in INDICATOR_COLUMNS] for each in document["indicators"]],
         ))  # fmt: skip
+        found.insert(7, ("Scope 2", ["amount", "value", "low", "high", "unit"], _scope2(document)))
     return found
+
+
+INDICATOR_COLUMNS = (
+    ("key", "key"), ("indicator", "name"), ("value", "value"), ("low", "low"), ("high", "high"),
+    ("unit", "unit"), ("from", "origin"), ("interval", "interval"),
+)  # fmt: skip
+COMPUTE_COLUMNS = (
+    "tenant", "counter", "source", "unit", "units", "units_low", "units_high", "units_said",
+    "operational_g", "operational_g_low", "operational_g_high", "embodied_g", "embodied_g_low",
+    "embodied_g_high", "embodied_said", "g_per_unit", "g_per_unit_low", "g_per_unit_high",
+)  # fmt: skip
+
+
+def _ends(row: Mapping[str, Any], name: str, scale: int) -> list[float | None]:
+    """Both ends of an amount in a larger unit."""
+    found = (row.get(f"{name}_low"), row.get(f"{name}_high"))
+    return [None if each is None else each / scale for each in found]
+
+
+def _scope2(document: Mapping[str, Any]) -> list[list[Any]]:
+    """Both ledgers and, apart, marginal carbon; each amount with its ends."""
+    scope2, rows = document["scope2"], []
+    wanted = {"location": ("energy_mj", "carbon_ug"),
+              "market": ("energy_mj", "matched_mj", "residual_mj", "surplus_mj", "carbon_ug"),
+              "marginal, in no inventory": ("carbon_ug",)}  # fmt: skip
+    for ledger, names in wanted.items():
+        said = scope2.get(ledger, document["marginal"])
+        for name in names:
+            scale, unit = (MJ_PER_KWH, "kWh") if name.endswith("_mj") else (UG_PER_KG, "kg CO2e")
+            value = None if said[name] is None else said[name] / scale
+            what = name.removesuffix("_mj").removesuffix("_ug")
+            rows.append([f"{ledger}: {what}", value, *_ends(said, name, scale), unit])
+    return rows
 
 
 EXACT_MAX = 10**15  # a spreadsheet keeps 15 digits

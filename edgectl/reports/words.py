@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import Any
+
+from edgectl.accounting.uncertainty import Bound, Ends
 
 MJ_PER_WH = 3_600_000
 UG_PER_G = 1_000_000
 NARROW = "\u202f"  # groups digits
 HOLD = "\u00a0"  # between number and unit
+PERCENT_MIN = 0.001
+LOPSIDED = 0.05  # of an interval whose two halves are not said apart
 
 ENERGY = ((10**12, "TWh"), (10**9, "GWh"), (10**6, "MWh"), (10**3, "kWh"), (1, "Wh"))
 MASS = ((10**9, "kt"), (10**6, "t"), (10**3, "kg"), (1, "g"))
@@ -31,6 +35,13 @@ def whole(value: int) -> str:
     return f"{value:,}".replace(",", NARROW).replace("-", "\u2212")
 
 
+def unit(text: str) -> str:
+    """A unit as it is printed."""
+    for plain, printed in (("CO2e", "CO₂e"), ("m2", "m²"), ("m3", "m³")):
+        text = text.replace(plain, printed)
+    return text
+
+
 def energy(mj: float) -> str:
     """mJ as Wh to TWh."""
     return _scaled(mj / MJ_PER_WH, ENERGY)
@@ -46,6 +57,32 @@ def _scaled(value: float, units: tuple[tuple[int, str], ...]) -> str:
         if abs(value) >= size:
             return f"{number(value / size)}{HOLD}{unit}"
     return f"{number(value)}{HOLD}{units[-1][1]}"
+
+
+def span(name: str, of: Bound | Ends) -> dict[str, int]:
+    """Both ends of an amount that cannot be under zero, beside it in the document."""
+    return limits(name, of.low, of.high)
+
+
+def limits(name: str, low: float, high: float) -> dict[str, int]:
+    """The same of two numbers, outwards to whole units."""
+    return {f"{name}_low": max(0, floor(low)), f"{name}_high": max(0, ceil(high))}
+
+
+def within(row: Mapping[str, Any], name: str) -> str:
+    """How far an amount may be off, in per cent of it: the same both ways, or each by itself."""
+    value, low, high = row[name], row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None else off(value, low, high)
+
+
+def off(value: float | None, low: float, high: float) -> str:
+    """The same of a figure with its ends."""
+    if not value:
+        return ""
+    down, up = 100 * (1 - low / value), 100 * (high / value - 1)
+    if abs(up - down) <= LOPSIDED * max(up, down):
+        return f"\u00b1{number(max(up, down), 2)}{HOLD}%"
+    return f"\u2212{number(down, 2)} / +{number(up, 2)}{HOLD}%"
 
 
 def signed(mj: float) -> str:
@@ -71,7 +108,9 @@ def correction(said: Mapping[str, Any]) -> str:
 
 
 def percent(ratio: float, digits: int = 3) -> str:
-    """A ratio as a percentage; what is not quite all is not written as 100."""
+    """A ratio as a percentage; what is not quite all, or nothing, is not written as that."""
+    if 0 < 100 * ratio < PERCENT_MIN:
+        return f"< {PERCENT_MIN:g}{HOLD}%"
     text = number(100 * ratio, digits)
     if text.startswith("100") and ratio < 1:
         text = f"> {99.9}"

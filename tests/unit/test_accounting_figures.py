@@ -69,9 +69,11 @@ def test_pue_less_one_is_known_far_worse_than_pue() -> None:
 
 
 def test_what_errs_together_cancels_in_a_ratio() -> None:
-    one = Bound(1e9, 4e6)
-    assert ratio_bound(one, one, covariance=4e6**2).u == 0.0
-    assert difference_bound(one, one, covariance=4e6**2).u == 0.0
+    one = Bound(1e9, 4e6, parts={"meter A": 4e6})
+    assert ratio_bound(one, one).u == 0.0
+    assert difference_bound(one, one).u == 0.0
+    apart = Bound(1e9, 4e6)
+    assert difference_bound(apart, apart).u == pytest.approx(4e6 * 2**0.5), "no name: no relation"
     assert Bound(0.0, 1.0).expanded_ratio is None
 
 

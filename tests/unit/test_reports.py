@@ -378,8 +378,11 @@ def test_numbers_are_said_in_a_unit_that_fits() -> None:
         words.energy(3_599_999): "1.000 Wh", words.energy(0): "0 Wh",
         words.energy(-5 * 3_600_000_000): "\u22125.000 kWh",
         words.energy(10_082_826_999_455): "2.801 MWh", words.mass(978_091_966_728): "978.1 kg",
-        words.percent(0.99999): "> 99.9 %", words.percent(1): "100 %", words.percent(0): "0 %",
+        words.percent(0.99999): "> 99.9 %", words.percent(2.5e-8): "< 0.001 %",
+        words.percent(1): "100 %", words.percent(0): "0 %",
         words.duration(90_061): "1 d 1 h", words.duration(0): "0 s",
+        words.off(200.0, 190.0, 210.0): "±5.0 %", words.off(0.0, 0.0, 1.0): "",
+        words.off(100.0, 0.0, 115.0): "\u2212100 / +15 %", words.unit("m3"): "m³",
         words.whole(1_234_567): "1\u202f234\u202f567", words.number(0.000123456): "0.0001235",
         words.number(9.99972): "10.00", words.number(0.99996, 3): "1.00",
     }  # fmt: skip

@@ -276,6 +276,9 @@ def test_the_pack_has_the_same_page_as_pdf_with_numbered_pages(
     for heading in re.findall("<h2>(.*?)</h2>", html):
         assert heading.replace("&#39;", "'") in whole
     assert "CBAM compliant" not in whole
+    factors = html[html.index("<td>Factors</td>") :].partition("</tr>")[0]
+    assert "zone US-TEX-ERCO" in factors, "the grid factor's own method, not another row's"
+    assert "GUM, k = 2" in html
 
 
 def test_the_same_seed_makes_the_same_sample(ledger: Path, tmp_path: Path) -> None:

@@ -7,6 +7,10 @@ from typing import Any
 from report_rig import NOON_S, START_S, BookRig, books_of, document_of, figure
 
 from edgectl.ledger import Kind, Ledger
+from edgectl.reports.corrected import corrected
+from edgectl.reports.declared import Declared
+from edgectl.reports.figures import balance_of
+from edgectl.reports.materiality import materiality
 from edgectl.reports.page import html_of
 from edgectl.reports.period import first_record
 
@@ -51,6 +55,21 @@ def test_a_report_applies_corrections_and_says_what_was_booked(tmp_path: Path) -
     page = html_of(document, {})
     assert "As booked" in page
     assert "booked 0.01000" in page
+
+
+def test_a_correction_is_no_misstatement_and_a_lost_path_is_one(tmp_path: Path) -> None:
+    source = window("IT-B", 36_000, 36_600, 120) | {"sink": None, "source": "grid"}
+    where = two_minutes(tmp_path, (0, source | {"booked_mj": 108_000, "energy_mj": 109_000}))
+    books = corrected(books_of(where, (NOON_S, NOON_S + 120)))
+    assert sum(hour.change.carbon_ug.total() for hour in books.hours.values()) > 0
+
+    def arithmetic() -> float:
+        weighed = materiality(books, None, Declared(), balance_of(books), 0.0)
+        return float(weighed["rows"][0]["t"])
+
+    assert arithmetic() == 0.0
+    books.control_ug += 5
+    assert arithmetic() == 5e-12
 
 
 def test_a_correction_that_reaches_over_two_periods_is_shared_between_them(tmp_path: Path) -> None:
