@@ -79,7 +79,7 @@ def run(
     passed = ["--data-dir", str(kept), *(services_option or [])]
     passed += ["--log-json"] if log_json else []
     supervisor = Supervisor(["services", site, *passed]) if services else None
-    with failure_told(checked.id):
+    with _failure_told(checked.id):
         session = Session(checked, tables, options, kept)
         _control(session, DeadlineLog(session.reader, periods), supervisor, report)
 
@@ -107,7 +107,7 @@ def _loaded(name: str) -> tuple[Site, KernelTables]:
 
 
 @contextmanager
-def failure_told(site_id: str) -> Iterator[None]:
+def _failure_told(site_id: str) -> Iterator[None]:
     """See that what ends the controller by an error stands in the log, too, as an event."""
     try:
         yield

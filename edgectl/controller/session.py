@@ -118,7 +118,8 @@ class Session:
     def _not_ended(self) -> EdgectlError:
         return EdgectlError(
             where=self.site.id,
-            problem=f"the scan did not end within {SCAN_PERIODS_AFTER_STOP} scan periods of being asked",
+            problem=f"the scan did not end within {SCAN_PERIODS_AFTER_STOP} periods and 1 s "
+            "after it was asked to",
             because="Nobody knows whether zero was written: the devices' own fallback must do.",
             remedy="See at the batteries that they stand still; keep the log and report it.",
         )

@@ -68,7 +68,8 @@ class Changes:
             name = "controller.armed" if head["armed"] else "controller.disarmed"
             yield name, {"site": self.site, "scan": scan}
         if head["safe_state"] and not then["safe_state"]:
-            yield "controller.safe_state_entered", {"site": self.site, "scan": scan}
+            rows = self._asking(record["interlocks"], "safe_state")
+            yield "controller.safe_state_entered", {"site": self.site, "scan": scan, "rows": rows}
         if head["carbon_default"] != then["carbon_default"]:
             g_per_kwh = int(head["grid_mg_per_kwh"]) / 1000
             if head["carbon_default"]:
@@ -88,6 +89,14 @@ class Changes:
         yield from self._shed(then, head, scan)
         yield from self._rows(before, record, scan)
         yield from self._authority(before, record, scan)
+
+    def _asking(self, status: Any, action: str) -> list[str]:
+        """Ids of the rows that act and ask for this."""
+        return [
+            str(self.interlocks[row]["id"])
+            for row in np.flatnonzero(status >= INTERLOCK_TRIPPED).tolist()
+            if any(each["action"] == action for each in self.interlocks[row].get("effects", ()))
+        ]
 
     def _shed(self, then: Any, head: Any, scan: int) -> Iterator[Event]:
         """Load that is asked to defer. The kernel gives it back slowly, so this is seldom."""
@@ -146,6 +155,7 @@ class Changes:
                         "priority": spec.get("priority"),
                         "group": spec.get("group"),
                         "first_out": int(record["head"]["first_out_row"]) == row,
+                        "tags": [each["tag"] for each in spec.get("causes", ())],
                         "effect": spec.get("effects"),
                     },
                 )

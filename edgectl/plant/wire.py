@@ -5,7 +5,6 @@ edgectl's decoder meets words it had no part in making.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
