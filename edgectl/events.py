@@ -17,7 +17,6 @@ import structlog
 class Level(StrEnum):
     """How loud: names of structlog's methods."""
 
-    DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
@@ -34,7 +33,7 @@ class EventSpec:
     operator_action: str
 
 
-D, I, W, E = Level.DEBUG, Level.INFO, Level.WARNING, Level.ERROR  # noqa: E741
+I, W, E = Level.INFO, Level.WARNING, Level.ERROR  # noqa: E741
 NOTHING = "None."
 SEE_LINK = "Look at the cable, the switch and the device's own display."
 
@@ -52,25 +51,26 @@ SPECS = (
               "Both real-time threads run; every interlock starts tripped.",
               "Where rt_grade is not FIFO_LOCKED, deadlines are best effort: grant CAP_SYS_NICE "
               "and CAP_IPC_LOCK."),
-    EventSpec("controller.armed", I, ("site", "scan", "by"),
+    EventSpec("controller.armed", I, ("site", "scan"),
               "Set points may be written from here on.", NOTHING),
     EventSpec("controller.arm_refused", W, ("site", "by", "reasons"),
               "A battery's stop is not proven within its budget; the scan goes on "
               "and writes nothing.",
               "Prove it on the plant: edgectl stoptest SITE --device ID. Then start again."),
-    EventSpec("controller.disarmed", W, ("site", "scan", "by"),
+    EventSpec("controller.disarmed", W, ("site", "scan"),
               "Set points are held at zero; the scan goes on.", "Arm again when work is done."),
     EventSpec("controller.stopped", I,
               ("site", "scans", "overruns", "setpoints_written", "seconds", "cause"),
               "The controller stopped in good order with its outputs in the safe state.", NOTHING),
-    EventSpec("controller.safe_state_entered", E, ("site", "scan", "cause", "overruns_in_row"),
-              "Everything was asked to zero and no request is heard.",
-              "Find the cause, then restart the controller."),
+    EventSpec("controller.safe_state_entered", E, ("site", "scan", "rows"),
+              "Everything was asked to zero and no request is heard; these rows ask for it.",
+              "Find the cause of these rows; edgectl interlocks status says who may reset them."),
     EventSpec("controller.stalled", E, ("site", "scan", "age_ms"),
               "The watchdog saw no new scan in time.",
               "Devices fall back by themselves; restart the controller and keep the log."),
     EventSpec("controller.failed", E, ("site", "error"),
-              "The controller ended by an error.", "Do as the message says and start again."),
+              "The controller ended by an error, or did not start.",
+              "Do as the message says and start again."),
     # scan and bus
     EventSpec("scan.overrun", W, ("scan", "period", "skipped", "lateness_us", "exec_us"),
               "A scan ended after the next deadline; whole periods were skipped.",
@@ -95,26 +95,32 @@ SPECS = (
     EventSpec("device.write_failed", W, ("device", "scan", "failures", "exceptions"),
               "A set point was refused, timed out or cut off; it is not repeated blindly.",
               "See whether the device is in remote mode."),
-    EventSpec("point.quality_changed", D,
-              ("point", "scan", "quality", "reason", "value", "unit", "age_ms"),
-              "A value became better or worse.", NOTHING),
-    EventSpec("readback.mismatched", W, ("storage", "scan", "setpoint_w", "readback_error_w"),
-              "The device does not hold what was written to it.",
+    EventSpec("points.turned_bad", W, ("device", "scan", "reason", "points", "point"),
+              "A device answers, and so many of its points cannot be believed; point is one of "
+              "them. Said once a device and reason.",
+              "Look at that value with edgectl watch, and at the sensor behind it."),
+    EventSpec("points.turned_good", I, ("device", "scan", "reason"),
+              "For a minute no point of the device was bad for this reason.", NOTHING),
+    EventSpec("readback.mismatched", W,
+              ("storage", "scan", "output_w", "readback_error_w", "count"),
+              "The device does not hold what was written to it; it is written again, twice at "
+              "most.",
               "See whether another master writes to this device."),
     # interlock
     EventSpec("interlock.tripped", W,
-              ("interlock", "title", "priority", "scan", "first_out", "group", "tag", "value",
-               "limit", "unit", "quality", "effect"),
-              "A row of the cause-and-effect table acts.", "See the row's why and its proof test."),
+              ("interlock", "title", "priority", "scan", "first_out", "group", "tags", "effect"),
+              "A row of the cause-and-effect table acts; tags are what it looks at.",
+              "edgectl why says by which value; see the row's own why, too."),
     EventSpec("interlock.cleared", I, ("interlock", "title", "scan"),
               "The row's cause is gone and it no longer acts.", NOTHING),
     EventSpec("interlock.latched", I, ("interlock", "title", "scan", "reset"),
               "The cause is gone; the row waits for its reset or its off-delay.",
               "Find out why it tripped, then reset it."),
     EventSpec("interlock.reset", I, ("interlock", "title", "scan", "by"),
-              "A latched row was reset.", NOTHING),
+              "A latched row was reset and no longer acts; by is known where edgectl was asked.",
+              NOTHING),
     EventSpec("interlock.locked_out", W, ("interlock", "title", "scan", "trips"),
-              "Too many trips in the window: it now waits for an operator.",
+              "It tripped so often within its window: it now waits for an operator.",
               "Find the repeating cause before resetting."),
     EventSpec("interlock.bypassed", W, ("interlock", "title", "group", "scan", "by", "reason"),
               "The row is evaluated and shown and has no effect, for a limited time.",
@@ -150,15 +156,16 @@ SPECS = (
               "Free space or repair the disk."),
     EventSpec("latches.write_restored", I, ("path",), "Latches are kept again.", NOTHING),
     # dispatch
-    EventSpec("request.taken", D, ("kind", "target", "value", "scan", "expiry_s"),
-              "The kernel took a request out of the mailbox.", NOTHING),
-    EventSpec("request.rejected", W, ("storage", "target", "kind", "scan", "value_w", "count"),
+    EventSpec("request.rejected", W, ("scan", "count"),
               "A request was not finite, out of range, lapsed or torn; the last safe one holds.",
               "Look at who sent it."),
-    EventSpec("dispatch.limited", I, ("storage", "scan", "request_w", "setpoint_w", "binding"),
-              "Something bit between request and set point; binding says what.", NOTHING),
-    EventSpec("dispatch.shed_requested", I, ("scan", "shed_w", "load_w", "import_cap_w"),
-              "Flexible load is asked to defer: the battery cannot hold the cap alone.", NOTHING),
+    EventSpec("dispatch.shed_requested", I,
+              ("scan", "shed_w", "tier", "load_w", "import_cap_w"),
+              "Flexible load is asked to defer: the batteries cannot hold the cap alone, a row "
+              "sheds (tier), or somebody asked for it.",
+              "None; edgectl why says which."),
+    EventSpec("dispatch.shed_ended", I, ("scan",),
+              "Nothing is asked of the flexible load any more.", NOTHING),
     EventSpec("carbon.default_used", W, ("scan", "default_g_per_kwh"),
               "The carbon feed is lost; the zone's higher default is booked and flagged.",
               "Restore the feed."),
@@ -177,7 +184,7 @@ SPECS = (
               "Sums of parts did not equal totals: a defect in edgectl.",
               "Keep the journal and report it."),
     # services
-    EventSpec("services.started", I, ("pid", "site", "restarts"),
+    EventSpec("services.started", I, ("pid", "site"),
               "The services process runs.", NOTHING),
     EventSpec("services.exited", W, ("pid", "status", "restart_in_s"),
               "The services process ended; the controller goes on without it.",
@@ -333,17 +340,16 @@ SPECS = (
     EventSpec("mqtt.dropped", W, ("topic", "messages"),
               "Messages were dropped because the queue to the broker is full.",
               "None: the ledger has every record."),
-    EventSpec("broker.started", I, ("kind", "port", "pid", "protocol"),
-              "The demo's own broker runs on loopback.", NOTHING),
     # plant
     EventSpec("plant.started", I, ("site", "devices", "source"),
               "The simulated devices listen on loopback.", NOTHING),
     EventSpec("plant.stopped", I, ("site", "requests"),
               "The simulated devices are gone.", NOTHING),
-    EventSpec("plant.fault_injected", W, ("device", "fault", "seconds"),
-              "The simulation misbehaves on purpose.", NOTHING),
-    EventSpec("plant.failed", E, ("device", "error"),
-              "A simulated device ended by an error.", "Do as the message says."),
+    EventSpec("plant.fault_injected", W, ("device", "fault"),
+              "A simulated device is wrong on purpose, as the command line asked.", NOTHING),
+    EventSpec("plant.failed", E, ("site", "error"),
+              "The simulated devices did not start, or ended by an error.",
+              "Do as the message says."),
 )  # fmt: skip
 
 EVENTS = {spec.name: spec for spec in SPECS}

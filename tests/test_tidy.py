@@ -314,6 +314,46 @@ def test_only_declared_events_are_logged() -> None:
     report(findings)
 
 
+def made_from_parts() -> set[str]:
+    """Events whose names are put together where they are said: what happens to an alarm."""
+    from edgectl.alarms import book
+    from edgectl.alarms.machine import SILENT, Event
+
+    told = {each.value for each in Event} - {each.value for each in SILENT}
+    return {f"alarm.{each}" for each in told | {book.RETIRED, book.FLOOD_STARTED, book.FLOOD_ENDED}}
+
+
+def said(tree: ast.AST) -> Iterator[str]:
+    """Words that a source hands on: given to a call, in a tuple, or chosen by an if."""
+    for node in ast.walk(tree):
+        parts = (
+            node.args
+            if isinstance(node, ast.Call)
+            else node.elts
+            if isinstance(node, ast.Tuple)
+            else [node.body, node.orelse]
+            if isinstance(node, ast.IfExp)
+            else []
+        )
+        yield from (str(each.value) for each in parts if isinstance(each, ast.Constant))
+
+
+def test_every_declared_event_is_said_somewhere() -> None:
+    from edgectl.events import EVENTS
+
+    found = made_from_parts()
+    for path in sorted((ROOT / "edgectl").rglob("*.py")):
+        if path.name != "events.py":
+            found |= set(said(ast.parse(path.read_text())))
+    report([f"edgectl/events.py: nothing says {name}" for name in EVENTS.keys() - found])
+
+
+def test_events_whose_names_are_made_from_parts_are_declared() -> None:
+    from edgectl.events import EVENTS
+
+    report([f"{name} is not declared" for name in made_from_parts() - EVENTS.keys()])
+
+
 # ---- what is asked for is used
 
 

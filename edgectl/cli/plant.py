@@ -7,12 +7,16 @@ import signal
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
+from edgectl.errors import EdgectlError
+from edgectl.events import configure_logging, emit
 from edgectl.plant.campus import SCENARIOS
 from edgectl.plant.der_settings import parse_der_setting
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.start import parse_utc_ns
+from edgectl.plant.wire import WirePlant
 from edgectl.plant.wiring import KINDS, Wiring, parse_wiring_fault
 from edgectl.site_model.load import load_site
 
@@ -29,6 +33,8 @@ exit status
   8  the plant cannot be built for this site, or a port is in use or taken
   9  the data directory cannot be read
 """
+
+log = structlog.get_logger()
 
 
 def plant(
@@ -60,6 +66,7 @@ def plant(
     ] = None,
 ) -> None:
     """Serve the simulated devices of SITE until stopped."""
+    configure_logging()
     options = HostOptions(
         data=data,
         seed=seed,
@@ -69,8 +76,13 @@ def plant(
         wiring=Wiring(tuple(map(parse_wiring_fault, wiring_fault or []))),
         der_settings=tuple(map(parse_der_setting, der_setting or [])),
     )
-    host = WireHost(load_site(site), options)
-    asyncio.run(_serve(host))
+    loaded = load_site(site)
+    try:
+        asyncio.run(_serve(WireHost(loaded, options)))
+    except Exception as error:
+        said = f"{error.where}: {error.problem}" if isinstance(error, EdgectlError) else repr(error)
+        emit(log, "plant.failed", site=loaded.id, error=said)
+        raise
 
 
 async def _serve(host: WireHost) -> None:
@@ -81,6 +93,7 @@ async def _serve(host: WireHost) -> None:
         loop.add_signal_handler(number, stopped.set)
     wire = host.wire()
     await wire.start()
+    _tell_started(host, wire)
     with contextlib.suppress(BrokenPipeError):  # whoever started us need not listen
         typer.echo(
             json.dumps(
@@ -96,8 +109,28 @@ async def _serve(host: WireHost) -> None:
                 }
             )
         )
-    await stopped.wait()
+    await wire.until(stopped)
     await wire.stop()
+    requests = sum(each.requests for each in wire.devices)
+    emit(log, "plant.stopped", site=host.site.id, requests=requests)
+
+
+def _tell_started(host: WireHost, wire: WirePlant) -> None:
+    """The same to whoever reads the log, with what is wrong on purpose."""
+    emit(
+        log,
+        "plant.started",
+        site=host.site.id,
+        devices=len(wire.devices),
+        source=host.traces.source,
+    )
+    for fault in host.options.wiring.faults:
+        text = fault.kind if fault.other is None else f"{fault.kind}:{fault.other}"
+        emit(log, "plant.fault_injected", device=fault.device, fault=text)
+    for each in host.options.der_settings:
+        time_s = "" if each.time_s is None else f":{each.time_s:g}"
+        text = f"{each.setting}:{each.value:g}{time_s}"
+        emit(log, "plant.fault_injected", device=each.device, fault=text)
 
 
 def _known(scenario: str) -> str:

@@ -3,19 +3,23 @@
 import json
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from edgectl._kernel.clock import RtGrade
 from edgectl.controller.deadlines import DeadlineLog, deadline_figures
 from edgectl.controller.runtime import SCANS_MAX, RuntimeOptions
 from edgectl.controller.session import Session
-from edgectl.events import configure_logging
+from edgectl.errors import EdgectlError, FileError
+from edgectl.events import configure_logging, emit
 from edgectl.ledger import data_dir
 from edgectl.services.supervisor import Supervisor
-from edgectl.site_model import compile_tables, load_site
+from edgectl.site_model import KernelTables, Site, compile_tables, load_site
 
 DATA_HELP = "Ledger, latches, black boxes. [$EDGECTL_DATA_DIR, else ./edgectl-data]"
 
@@ -25,6 +29,7 @@ Every interlock starts tripped; those that latch wait for their reset.
 \b
 exit status
   0  stopped when asked; outputs in safe state
+  1  the scan did not end when asked; the devices' own fallback must do
   2  site file refused; no device was contacted
   3  a device failed its identity check; nothing was written
   4  too many scans overran; outputs in safe state
@@ -32,6 +37,8 @@ exit status
 
 first time here:  edgectl check SITE
 """
+
+log = structlog.get_logger()
 
 
 def run(
@@ -65,17 +72,56 @@ def run(
     Ctrl-C or SIGTERM: every setpoint is brought to zero first.
     """
     configure_logging(log_json=log_json)
-    checked = load_site(site)
-    tables = compile_tables(checked)
+    checked, tables = _loaded(site)
     periods = round(witness_s * 1e9 / checked.scan.period_ns) if report else 0
     options = RuntimeOptions(dry_run=dry_run, scans_max=scans or SCANS_MAX, witness_periods=periods)
     kept = data_dir(data)
-    session = Session(checked, tables, options, kept)
     passed = ["--data-dir", str(kept), *(services_option or [])]
     passed += ["--log-json"] if log_json else []
     supervisor = Supervisor(["services", site, *passed]) if services else None
+    with _failure_told(checked.id):
+        session = Session(checked, tables, options, kept)
+        _control(session, DeadlineLog(session.reader, periods), supervisor, report)
+
+
+def _loaded(name: str) -> tuple[Site, KernelTables]:
+    """The site and its tables; the log keeps by which file the controller goes, or why by none."""
+    try:
+        site = load_site(name)
+    except FileError as error:
+        problems = [f"{each.where}: {each.problem}" for each in error.problems]
+        emit(log, "site.refused", path=name, problems=problems)
+        raise
+    tables = compile_tables(site)
+    emit(
+        log,
+        "site.loaded",
+        site=site.id,
+        path=str(site.path),
+        sha256=site.sha256,
+        devices=len(tables.devices),
+        points=len(tables.points),
+        interlocks=len(tables.interlocks),
+    )
+    return site, tables
+
+
+@contextmanager
+def _failure_told(site_id: str) -> Iterator[None]:
+    """See that what ends the controller by an error stands in the log, too, as an event."""
+    try:
+        yield
+    except Exception as error:
+        said = f"{error.where}: {error.problem}" if isinstance(error, EdgectlError) else repr(error)
+        emit(log, "controller.failed", site=site_id, error=said)
+        raise
+
+
+def _control(
+    session: Session, deadlines: DeadlineLog, supervisor: Supervisor | None, report: Path | None
+) -> None:
+    """Run the controller, and its services beside it, until stopped; then write the report."""
     stop = _stopped_by_signal()
-    deadlines = DeadlineLog(session.reader, periods)
 
     def each_look() -> None:
         deadlines.drain()

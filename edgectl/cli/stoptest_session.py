@@ -7,6 +7,7 @@ again and everything is brought to zero.
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -165,7 +166,7 @@ def _stopped_early(site: Site) -> NotMeasuredError:
     )
 
 
-class SilenceTester(Generic[Plan]):
+class SilenceTester(ABC, Generic[Plan]):
     """One test of one device in a running session: what is seen and what is asked."""
 
     def __init__(
@@ -215,9 +216,9 @@ class SilenceTester(Generic[Plan]):
         if new and sample["quality"] == Quality.QUALITY_GOOD:
             self.trace.samples.append((int(sample["source_ns"]), float(sample["value"])))
 
+    @abstractmethod
     def _commits(self, records: Any, before_ns: int) -> None:
         """Note the set points for the device that were committed since the look before."""
-        raise NotImplementedError
 
     def _wanted_w(self, battery: int) -> float:
         """What is asked of a battery: zero, unless it is the one under test."""

@@ -18,9 +18,9 @@ from edgectl._kernel.clock import RtGrade
 from edgectl._kernel.journal import MailKind
 from edgectl.controller.ports import SerialPorts
 from edgectl.controller.retain import Retention, latches_path
-from edgectl.controller.runtime import Runtime, RuntimeOptions
+from edgectl.controller.runtime import SCAN_PERIODS_AFTER_STOP, Runtime, RuntimeOptions
 from edgectl.controller.watch import Watch
-from edgectl.errors import IdentityError, OverrunError
+from edgectl.errors import EdgectlError, IdentityError, OverrunError
 from edgectl.events import emit
 from edgectl.image import Mailbox, Segment, create_segment
 from edgectl.image.layout import MAILBOX_SLOTS
@@ -38,6 +38,7 @@ class Outcome:
     """How a run ended."""
 
     cause: str = "asked"
+    ended: bool = True  # the scan ended when it was asked to, with every output at zero
     safe_state: bool = False
     scans: int = 0
 
@@ -82,7 +83,8 @@ class Session:
         each_look   called about every LOOK_S, on the main thread
 
         Raises IdentityError if a device is not what its profile says (nothing
-        was written), OverrunError if too many scans overran.
+        was written), OverrunError if too many scans overran, EdgectlError if the
+        scan did not end when it was asked to.
         """
         started_s = time.monotonic()
         outcome = Outcome()
@@ -97,8 +99,13 @@ class Session:
             if not stop.is_set():
                 self._arm_at_start()
             self._watch_until(stop, each_look, outcome)
+        except EdgectlError as error:
+            outcome.cause = error.problem
+            raise
         finally:
             self._stop(outcome, started_s)
+        if not outcome.ended:
+            raise self._not_ended()
         if outcome.safe_state:
             raise OverrunError(
                 where=self.site.id,
@@ -107,6 +114,15 @@ class Session:
                 remedy="See the log for controller.safe_state_entered and the row that tripped.",
             )
         return outcome
+
+    def _not_ended(self) -> EdgectlError:
+        return EdgectlError(
+            where=self.site.id,
+            problem=f"the scan did not end within {SCAN_PERIODS_AFTER_STOP} periods and 1 s "
+            "after it was asked to",
+            because="Nobody knows whether zero was written: the devices' own fallback must do.",
+            remedy="See at the batteries that they stand still; keep the log and report it.",
+        )
 
     def _await_first_scan(self) -> None:
         while self.reader.journal_head == 0 and self.runtime.running:
@@ -215,18 +231,19 @@ class Session:
             outcome.cause = "scans done"
 
     def _stop(self, outcome: Outcome, started_s: float) -> None:
-        ended = self.runtime.stop()
+        outcome.ended = self.runtime.stop()
         # No port is opened again.
         image = self._kept(self.watch.look(time.monotonic_ns()))
         outcome.scans = self.runtime.kernel.scans
-        emit(
-            log,
-            "controller.stopped",
-            site=self.site.id,
-            scans=outcome.scans,
-            overruns=self.runtime.kernel.overruns,
-            setpoints_written=int(image["head"]["setpoints_written"]),
-            seconds=round(time.monotonic() - started_s, 3),
-            cause=outcome.cause if ended else "the scan did not end in time",
-        )
+        if outcome.ended:
+            emit(
+                log,
+                "controller.stopped",
+                site=self.site.id,
+                scans=outcome.scans,
+                overruns=self.runtime.kernel.overruns,
+                setpoints_written=int(image["head"]["setpoints_written"]),
+                seconds=round(time.monotonic() - started_s, 3),
+                cause=outcome.cause,
+            )
         self.segment.close()

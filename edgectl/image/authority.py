@@ -14,6 +14,7 @@ from typing import Any
 from edgectl._kernel.interlock import InterlockStatus, Reset
 from edgectl._kernel.journal import MailKind
 from edgectl.errors import EdgectlError
+from edgectl.image.changes import BUTTON
 from edgectl.image.mailbox import Mailbox
 from edgectl.image.reader import SegmentReader
 from edgectl.profiles.problems import did_you_mean
@@ -22,12 +23,13 @@ BYPASS_S_MAX = 28_800  # of authority.pxd: IEC 61511-1 11.7, 8 h, a shift
 MAINTENANCE_S_MAX = 3600
 ASK_S = 2.0  # a request lapses after it, and is confirmed within it
 LOOK_S = 0.05
+RESET_NOTED_S = 10.0  # a reader of the journal may be so far behind what was done
 LATCHED = int(InterlockStatus.INTERLOCK_LATCHED)
 TRIPPED = int(InterlockStatus.INTERLOCK_TRIPPED)
 S_PER_H = 3600.0
 NS_PER_S = 1_000_000_000
 WHO = {
-    "local": "the push-button at the cabinet",
+    "local": BUTTON,
     "restart": "a restart of the controller",
     "auto": "its own off-delay",
 }
@@ -75,8 +77,13 @@ class Person:
             self._refuse(name, *refusal)
         if not able:
             return []
+        for at in able:
+            self._note("reset", self.rows[at]["id"], "", RESET_NOTED_S)
         self._put(MailKind.MAIL_RESET, -1 if name is None else able[0], 0.0)
         cleared = self._until(lambda image: [at for at in able if _cleared(before, image, at)])
+        for at in able:
+            if at not in cleared:  # whoever resets it next was not this person
+                self._note("reset", self.rows[at]["id"], "", 0.0)
         if not cleared:
             self._refuse(
                 name or "all rows",
@@ -84,8 +91,6 @@ class Person:
                 "The cause came back in the meantime, or the controller is busy.",
                 "Look again: edgectl interlocks status.",
             )
-        for at in cleared:
-            self._note("reset", self.rows[at]["id"], "", 0.0)
         return [str(self.rows[at]["id"]) for at in cleared]
 
     def bypass(self, name: str, length_s: float, reason: str) -> float:

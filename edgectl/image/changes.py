@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from edgectl._kernel.interlock import RowFlag
+from edgectl.image.point_changes import PointChanges
 
 LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 INTERLOCK_TRIPPED, INTERLOCK_LATCHED = 2, 3  # InterlockStatus
 BYPASSED, DISCREPANT = int(RowFlag.ROW_BYPASSED), int(RowFlag.ROW_DISCREPANT)
+LOCKED = int(RowFlag.ROW_LOCKED)
+BUTTON = "the push-button at the cabinet"
 Event = tuple[str, dict[str, Any]]
 Notes = Callable[[str, str], dict[str, Any]]
 
@@ -29,11 +32,14 @@ class Changes:
         self.site = str(directory["site"])
         self.interlocks = directory["interlocks"]
         self.devices = directory["devices"]
+        self.storages = directory["storages"]
+        self._point_at = {each["name"]: at for at, each in enumerate(directory["points"])}
         self.links = {
             each: str(row["address"]) for row in directory["links"] for each in row["devices"]
         }
         self.period_ns = int(directory["period_ns"])
         self._late_links: set[str] = set()
+        self._points = PointChanges(directory)
         self._record: Any = None
         self._snapshot: Any = image
 
@@ -62,7 +68,8 @@ class Changes:
             name = "controller.armed" if head["armed"] else "controller.disarmed"
             yield name, {"site": self.site, "scan": scan}
         if head["safe_state"] and not then["safe_state"]:
-            yield "controller.safe_state_entered", {"site": self.site, "scan": scan}
+            rows = self._asking(record["interlocks"], "safe_state")
+            yield "controller.safe_state_entered", {"site": self.site, "scan": scan, "rows": rows}
         if head["carbon_default"] != then["carbon_default"]:
             g_per_kwh = int(head["grid_mg_per_kwh"]) / 1000
             if head["carbon_default"]:
@@ -79,13 +86,38 @@ class Changes:
                     "balance_error_ug": int(head["balance_error_ug"]),
                 },
             )
+        yield from self._shed(then, head, scan)
         yield from self._rows(before, record, scan)
         yield from self._authority(before, record, scan)
 
+    def _asking(self, status: Any, action: str) -> list[str]:
+        """Ids of the rows that act and ask for this."""
+        return [
+            str(self.interlocks[row]["id"])
+            for row in np.flatnonzero(status >= INTERLOCK_TRIPPED).tolist()
+            if any(each["action"] == action for each in self.interlocks[row].get("effects", ()))
+        ]
+
+    def _shed(self, then: Any, head: Any, scan: int) -> Iterator[Event]:
+        """Load that is asked to defer. The kernel gives it back slowly, so this is seldom."""
+        if head["shed_request_w"] > 0.0 and not then["shed_request_w"] > 0.0:
+            yield (
+                "dispatch.shed_requested",
+                {
+                    "scan": scan,
+                    "shed_w": float(head["shed_request_w"]),
+                    "tier": int(head["shed_tier"]),
+                    "load_w": float(head["load_w"]),
+                    "import_cap_w": float(head["import_cap_w"]),
+                },
+            )
+        elif then["shed_request_w"] > 0.0 and not head["shed_request_w"] > 0.0:
+            yield "dispatch.shed_ended", {"scan": scan}
+
     def _authority(self, before: Any, record: Any, scan: int) -> Iterator[Event]:
-        """Bypass, contradiction and maintenance mode, from the flags beside each row's status."""
+        """Lock-out, bypass, contradiction and maintenance mode, from the flags beside each row."""
         then, now = before["interlock_flags"], record["interlock_flags"]
-        for row in np.flatnonzero((then ^ now) & (BYPASSED | DISCREPANT)).tolist():
+        for row in np.flatnonzero((then ^ now) & (BYPASSED | DISCREPANT | LOCKED)).tolist():
             spec, changed = self.interlocks[row], int(then[row] ^ now[row])
             fields = {"interlock": spec["id"], "title": spec.get("title"), "scan": scan}
             group = {"group": spec.get("group")}
@@ -93,6 +125,8 @@ class Changes:
                 yield "interlock.bypassed", fields | group | self._who("bypass", spec["id"])
             elif changed & BYPASSED:
                 yield "interlock.bypass_ended", fields | group
+            if changed & LOCKED and now[row] & LOCKED:
+                yield "interlock.locked_out", fields | {"trips": spec.get("lockout_trips")}
             if changed & DISCREPANT and now[row] & DISCREPANT:
                 yield "interlock.discrepancy", fields | {"priority": spec.get("priority")}
         if record["head"]["maintenance"] and not before["head"]["maintenance"]:
@@ -121,17 +155,27 @@ class Changes:
                         "priority": spec.get("priority"),
                         "group": spec.get("group"),
                         "first_out": int(record["head"]["first_out_row"]) == row,
+                        "tags": [each["tag"] for each in spec.get("causes", ())],
                         "effect": spec.get("effects"),
                     },
                 )
             elif now[row] == INTERLOCK_LATCHED:
                 yield "interlock.latched", fields | {"reset": spec.get("reset")}
+            elif acted and not acts and _was_reset(spec, then[row], before["interlock_flags"][row]):
+                yield "interlock.reset", fields | self._reset_by(spec)
             elif acted and not acts:
                 yield "interlock.cleared", fields
+
+    def _reset_by(self, spec: Any) -> dict[str, Any]:
+        if spec.get("reset") == "local":
+            return {"by": BUTTON}
+        note = self._who("reset", spec["id"])
+        return {"by": note["by"]} if "by" in note else {}
 
     def image(self, snapshot: Any) -> Iterator[Event]:
         """Events of the process image, as often as it is looked at."""
         before, self._snapshot = self._snapshot, snapshot
+        points = list(self._points.look(snapshot))
         if before is None:
             return
         scan = int(snapshot["record"]["scan"])
@@ -168,10 +212,36 @@ class Changes:
                         "exceptions": int(link["exceptions"]),
                     },
                 )
+        yield from points
         yield from self._turns(before, snapshot, scan)
+        yield from self._readbacks(before, snapshot, scan)
         rejected = int(snapshot["head"]["mails_rejected"])
         if rejected > before["head"]["mails_rejected"]:
             yield "request.rejected", {"scan": scan, "count": rejected}
+
+    def _readbacks(self, before: Any, snapshot: Any, scan: int) -> Iterator[Event]:
+        """Batteries that show another set point than was written, where more of them did."""
+        count = int(snapshot["head"]["readback_mismatches"] - before["head"]["readback_mismatches"])
+        if count <= 0:
+            return
+        fields = {"scan": scan, "count": count}
+        differing = [
+            {
+                "storage": spec["id"],
+                "output_w": float(snapshot["storages"][at]["output_w"]),
+                "readback_error_w": error_w,
+            }
+            for at, spec in enumerate(self.storages)
+            if (error_w := self._value(snapshot, f"{spec['id']}.readback_error"))
+            > float(spec.get("readback_tolerance_w") or 0.0)
+        ]
+        for each in differing or [{}]:  # it may agree again by now; that it differed is told
+            yield "readback.mismatched", fields | each
+
+    def _value(self, snapshot: Any, tag: str) -> float:
+        """What a point of the kernel's own shows; 0 where the site has no such point."""
+        at = self._point_at.get(tag)
+        return 0.0 if at is None else float(snapshot["samples"][at]["value"])
 
     def _turns(self, before: Any, snapshot: Any, scan: int) -> Iterator[Event]:
         """Links whose reads took longer than the schedule's bound, each once."""
@@ -192,6 +262,15 @@ class Changes:
                         "bound_ms": round(bound_ns / 1e6, 1),
                     },
                 )
+
+
+def _was_reset(spec: Any, status: int, flags: int) -> bool:
+    """Whether a row that no longer acts was let go by somebody, and not by its own off-delay.
+
+    status, flags   of the scan before
+    """
+    waits = spec.get("reset") in ("operator", "local") or bool(flags & LOCKED)
+    return waits and bool(status == INTERLOCK_LATCHED)
 
 
 def device_state(link: Any, now_ns: int, period_ns: int) -> str:

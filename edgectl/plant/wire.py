@@ -5,7 +5,6 @@ edgectl's decoder meets words it had no part in making.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -85,6 +84,7 @@ class WireDevice:
         self._commands = commands
         self._readings: dict[tuple[int, int, int], _Reading] = {}
         self._low_first = device_slots.low_first
+        self.requests = 0
 
     def simdevice(self) -> SimDevice:
         """The device as pymodbus serves it."""
@@ -129,6 +129,7 @@ class WireDevice:
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         """Called by pymodbus at each request, before it reads or writes its registers."""
+        self.requests += 1
         self._plant.hear()
         if values is None:
             self._refresh(function, start, address, count, registers)
@@ -301,15 +302,23 @@ class WirePlant:
                 raise
         self._task = asyncio.get_running_loop().create_task(self._pace.run())
 
+    async def until(self, stopped: asyncio.Event) -> None:
+        """Serve until told to stop, or until time stands still because the physics failed."""
+        assert self._task is not None, "started"
+        told = asyncio.ensure_future(stopped.wait())
+        await asyncio.wait({told, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+
     async def stop(self) -> None:
-        """Stop time and close every server."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        """Stop time and close every server. Raises what had ended the physics, if anything did."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
         for server in self._servers:
             await server.shutdown()  # type: ignore[no-untyped-call]
         self._servers.clear()
         for line in self.lines:
             await line.stop()
+        if task is not None and not task.cancelled():
+            task.result()

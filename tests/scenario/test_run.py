@@ -1,11 +1,13 @@
 """`edgectl run` and `edgectl demo` as a user meets them: real processes, real sockets."""
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from site_rig import demo_elsewhere
@@ -39,16 +41,27 @@ def edgectl(
     )  # fmt: skip
 
 
+def events_of(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The events of a log in JSON lines by name; what is printed for people is passed over."""
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("{")]
+    return {event["event"]: event for event in map(json.loads, lines)}
+
+
 def test_a_site_without_one_reachable_device_still_scans_and_writes_nothing(
     site: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     report = tmp_path / "report.json"
     ended = edgectl(
-        *("run", site, "--no-services", "--scans", "30", "--report", report),
+        *("run", site, "--no-services", "--scans", "30", "--report", report, "--log-json"),
         environment=environment,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "setpoints_written=0" in ended.stderr
+    told = events_of(ended)
+    assert told["site.loaded"]["sha256"] == hashlib.sha256(site.read_bytes()).hexdigest()
+    assert told["site.loaded"]["path"] == str(site)
+    assert told["controller.stopped"]["setpoints_written"] == 0
+    assert told["controller.stopped"]["cause"] == "scans done"
+    assert "controller.failed" not in told
     figures = json.loads(report.read_text())
     assert figures["scans"] >= 30
     assert figures["missed_while_witness_on_time"] == 0
@@ -61,8 +74,12 @@ def test_a_device_that_is_not_what_its_profile_says_stops_the_run_before_any_wri
         re.findall(r'id      = "PCS-01"(?:.|\n)*?port\s+= (\d+)', site.read_text())[0]
     )
     with FaultServer(port=converter_port) as impostor:  # its registers read as their addresses
-        ended = edgectl("run", site, "--no-services", environment=environment)
+        ended = edgectl("run", site, "--no-services", "--log-json", environment=environment)
     assert ended.returncode == 3, ended.stderr
+    told = events_of(ended)
+    who = f"PCS-01 at 127.0.0.1:{converter_port}/1 is no storage/"
+    assert told["controller.stopped"]["cause"].startswith(who)
+    assert told["controller.failed"]["error"].startswith(f"{site}: {who}")
     assert f"PCS-01 at 127.0.0.1:{converter_port}/1 is no" in ended.stderr
     assert "Nothing was written to any device." in ended.stderr
     assert {request.function for request in impostor.requests} <= {3, 4}
@@ -72,8 +89,10 @@ def test_a_broken_site_file_is_refused_before_any_device_is_contacted(
     site: Path, environment: dict[str, str]
 ) -> None:
     site.write_text(site.read_text().replace("import_cap_w", "import_cap_mw", 1))
-    ended = edgectl("run", site, environment=environment)
+    ended = edgectl("run", site, "--log-json", environment=environment)
     assert ended.returncode == 2
+    (problem, *_) = events_of(ended)["site.refused"]["problems"]
+    assert "wrong unit: import_cap_mw" in problem
     assert "wrong unit: import_cap_mw; the key is import_cap_w, in W" in ended.stderr
     assert "Traceback" not in ended.stderr
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -195,6 +196,32 @@ def test_bypass_and_maintenance_are_events_with_who_and_why(running: Running) ->
     assert "maintenance.left" in told
     for name, fields in told.items():
         assert set(fields) <= set(EVENTS[name].fields), name
+
+
+def test_a_reset_is_an_event_with_who_asked(running: Running) -> None:
+    told: list[tuple[str, Any]] = []
+    changes = Changes(running.reader.directory, notes=partial(current_note, running.reader.path))
+    seq = 0
+
+    def run(seconds: float) -> None:
+        nonlocal seq
+        running.run(seconds)
+        batch = running.reader.journal(seq)
+        seq = batch.next_seq
+        told.extend(changes.scans(batch.records))
+
+    run(0.1)
+    Person(running.reader, running.mailbox, "J. Doe", run).reset("IL-OVERRUN")
+    ((name, fields),) = [each for each in told if each[1].get("interlock") == "IL-OVERRUN"]
+    assert (name, fields["by"]) == ("interlock.reset", "J. Doe")
+    assert set(fields) <= set(EVENTS[name].fields)
+
+
+def test_a_reset_that_was_not_done_is_not_the_next_ones(running: Running) -> None:
+    deaf = Person(running.reader, running.mailbox, "J. Doe", lambda _: None)
+    with pytest.raises(RefusedError, match="no row was cleared"):
+        deaf.reset("IL-OVERRUN")
+    assert current_note(running.reader.path, "reset", "IL-OVERRUN") == {}
 
 
 def test_a_discrepancy_is_told_once_when_it_begins(running: Running) -> None:

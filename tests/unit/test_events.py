@@ -6,7 +6,7 @@ import re
 import pytest
 import structlog
 
-from edgectl.events import EVENTS, SPECS, configure_logging, emit, markdown_table
+from edgectl.events import EVENTS, SPECS, Level, configure_logging, emit, markdown_table
 
 
 class Recorder:
@@ -46,9 +46,13 @@ def test_lines_for_machines_are_json_on_standard_error(capsys: pytest.CaptureFix
     try:
         configure_logging(log_json=True)
         emit(structlog.get_logger(), "controller.stopped", scans=5)
-        emit(structlog.get_logger(), "request.taken", scan=5)
         line = json.loads(capsys.readouterr().err)
         assert (line["event"], line["scans"], line["level"]) == ("controller.stopped", 5, "info")
+        configure_logging(log_json=True, level=Level.WARNING)
+        emit(structlog.get_logger(), "controller.stopped", scans=5)
+        emit(structlog.get_logger(), "scan.overrun", scan=6)
+        (text,) = capsys.readouterr().err.splitlines()
+        assert json.loads(text)["event"] == "scan.overrun", "the other one is not loud enough"
         configure_logging()
         emit(structlog.get_logger(), "controller.stopped", scans=5)
         captured = capsys.readouterr()

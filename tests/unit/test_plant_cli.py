@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -38,13 +39,33 @@ def test_it_serves_the_devices_asked_for_until_it_is_told_to_stop(
 ) -> None:
     site = free_site(root, tmp_path)
     words = [str(site), "--devices", "MTR-01,IO-01", "--start", "2023-08-14T20:00:00"]
+    words += ["--wiring-fault", "MTR-01=ct_x10", "--wiring-fault", "MTR-02=exchanged:MTR-03"]
+    words += ["--der-setting", "PCS-01=UV1:0.7:2"]
     with subprocess.Popen(
-        [*EDGECTL, *words], cwd=root, stdout=subprocess.PIPE, text=True, env=os.environ
+        [*EDGECTL, *words],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
     ) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        rest, log = process.communicate(timeout=20)
+        assert process.returncode == 0
+    assert rest == "", "one line for programs; what people read is on standard error"
+    told = [re.split(r"\s{2,}", line.partition("] ")[2]) for line in log.splitlines()]
+    assert [line[0] for line in told] == [
+        "plant.started", *["plant.fault_injected"] * 3, "plant.stopped",
+    ]  # fmt: skip
+    assert "devices=2" in told[0][1]
+    assert [line[1] for line in told[1:]] == [
+        "device=MTR-01 fault=ct_x10",
+        "device=MTR-02 fault=exchanged:MTR-03",
+        "device=PCS-01 fault=UV1:0.7:2",
+        "requests=0 site=demo",
+    ]
     assert ready["event"] == "plant.ready"
     assert ready["devices"] == ["MTR-01", "IO-01"]
     assert ready["start_utc"] == "2023-08-14T20:00:00+00:00"
@@ -67,6 +88,8 @@ def test_a_wrong_word_is_refused_with_its_status(
     done = run(root, *words)
     assert done.returncode == status, done.stderr
     assert told in done.stderr
+    # Once the site is known, a plant that does not come up stands in its log, too.
+    assert ("plant.failed" in done.stderr) == (status in (8, 9))
 
 
 def test_a_start_without_offset_is_utc() -> None:

@@ -11,7 +11,7 @@ from free_ports import free_ports
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.client.mixin import ModbusClientMixin
 
-from edgectl.errors import PlantError
+from edgectl.errors import DataError, PlantError
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import CONVERSION, Pace
 from edgectl.profiles.model import Point
@@ -29,6 +29,15 @@ class StandingPace(Pace):
 
     async def run(self) -> None:
         await asyncio.Event().wait()
+
+
+class FailingPace(Pace):
+    """Time that comes to an end by an error."""
+
+    async def run(self) -> None:
+        raise DataError(
+            where="weather.csv", problem="it ends here", because="No more.", remedy="Get more."
+        )
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +316,34 @@ def test_a_long_stall_is_made_up_in_seconds_and_the_weather_is_renewed(site: Sit
     assert host.plant.steps - steps == 26 * 3600
     assert host.pace.utc_ns == START_UTC_NS + 26 * 3_600_000 * MS_NS
     assert host.plant.table_end_utc_ns > end_ns
+
+
+def test_a_plant_whose_physics_end_by_an_error_stops_serving_and_says_why(site: Site) -> None:
+    (meter,) = (each for each in site.devices if each.id == "MTR-01")
+
+    async def whole() -> None:
+        host = WireHost(site, HostOptions(devices=("MTR-01",), start_utc_ns=START_UTC_NS))
+        host.pace.__class__ = FailingPace
+        wire = host.wire()
+        await wire.start()
+        await asyncio.wait_for(wire.until(asyncio.Event()), 10.0)
+        with pytest.raises(DataError, match="it ends here"):
+            await wire.stop()
+        await wire.stop()  # nothing is left, and nothing is told twice
+
+    asyncio.run(whole())
+    with socket.socket() as probe:
+        assert probe.connect_ex((meter.host, meter.port)) != 0, "nobody shows values that stand"
+
+
+def test_requests_are_counted_by_device(site: Site) -> None:
+    async def work(host: WireHost, _: Site) -> None:
+        (device,) = host.devices
+        client = await client_of(device.device)
+        for _ in range(3):
+            point = device.device.profile.points[0]
+            await read(client, device.device, point.function, point.address, point.words)
+        client.close()
+        assert device.requests == 3
+
+    serve(site, work, ("MTR-01",))
