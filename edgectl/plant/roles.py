@@ -174,7 +174,7 @@ def _feed_sources(role: Role, p: PlantParameters) -> Iterator[tuple[str, Source]
     amps = watt / (SQRT3 * line_v * p.power_factor)
     yield "active_power", Source(f"{u}.power_w", magnitude=watt)
     yield "reactive_power", Source(f"{u}.power_w", tangent, magnitude=watt)
-    yield "apparent_power", Source(f"{u}.power_w", 1.0 / p.power_factor, magnitude=watt)
+    yield "apparent_power", Source(f"{u}.current_a", SQRT3 * line_v, magnitude=watt)
     yield "power_factor", constant(p.power_factor)
     yield "frequency", Source("frequency_hz", magnitude=80.0)
     yield "energy_import", Source(f"{u}.energy_import_j", magnitude=1e18, counter=True)

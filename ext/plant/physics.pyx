@@ -5,6 +5,7 @@ power, grid) move each step; slow ones (weather, utilisation, cooling, limits) e
 second. The equipment's own physics: ext/plant/equipment.pyx.
 """
 
+from libc.math cimport fabs
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
@@ -60,7 +61,7 @@ cdef inline void feed_set(
 
     signal[FEED_TRUE_POWER_W] = power_w
     signal[FEED_POWER_W] = measured_w
-    signal[FEED_CURRENT_A] = measured_w * plant.amps_per_w[feed]
+    signal[FEED_CURRENT_A] = fabs(measured_w) * plant.amps_per_w[feed]   # a current has no sign
     if energy_j >= 0.0:
         signal[FEED_ENERGY_IMPORT_J] += energy_j
     else:
