@@ -17,6 +17,20 @@ from edgectl.commissioning.probe import Probed
 from edgectl.profiles.model import Profile
 
 INDENT = 10  # of the report's left column
+MEANS = {
+    Trouble.LOST: "It drops what comes while it is busy with another request.",
+    Trouble.LATE: "It answers one after the other, and the last of them too late. It may take more "
+    "with a longer --timeout-ms.",
+    Trouble.MIXED: "It does not keep apart what belongs to which request. Where two reads are of "
+    "one length the field bus could take one's registers for the other's.",
+    Trouble.UNASKED: "It gives replies ids that it was not asked with, or answers twice. The field "
+    "bus would close the connection each time.",
+    Trouble.REFUSED: "It says itself that it does not take so many.",
+    Trouble.BROKEN: "What it sends are no replies to what it was asked. The field bus would close "
+    "the connection, or read again, each time.",
+    Trouble.CLOSED: "It gives up the connection. Each time the field bus would have to connect and "
+    "identify it anew.",
+}
 
 
 def checked(address: Address, writes_profile: bool) -> None:
@@ -94,12 +108,14 @@ def _findings(line: Line, found: Outstanding) -> list[tuple[str, Text]]:
         text += f"{line.timeout_ms} ms{order}"
         rows.append(("takes", Text(text, "green" if best.at_once > 1 else "yellow")))
     if failed is not None:
-        rows.append((f"at {failed.at_once}", Text(f"first {failed.first}", "red")))
+        worst = failed.kind
+        rows.append((f"at {failed.at_once}", Text(f"{worst.value}: {failed.first}", "red")))
+        rows.append(("", Text(MEANS[worst])))
         if found.after:
             text = f"and does not answer any more, not even singly: {found.after}"
-            rows.append(("since then", Text(text, "red")))
+            rows.append(("since", Text(text, "red")))
         else:
-            rows.append(("since then", Text("it answers singly as before")))
+            rows.append(("since", Text("it answers singly as before")))
     if found.samples:
         rows.append(("reads", Text(_reads(found))))
     return rows

@@ -74,7 +74,7 @@ class Tally:
     out_of_order  replies that came before the reply to an earlier request
     slowest_ns    of all replies, late ones too
     times_ns      of each round in which all went well, a read
-    troubles      how often each was seen
+    troubles      how often each was seen, in the order in which they were
     first         the first one, in words; "" where nothing went wrong
     """
 
@@ -93,6 +93,11 @@ class Tally:
     def passed(self) -> bool:
         """Every request was answered as it must be."""
         return self.rounds > 0 and not self.troubles
+
+    @property
+    def kind(self) -> Trouble:
+        """Of the first trouble. Only of a number that did not pass."""
+        return next(iter(self.troubles))
 
     @property
     def read_ns(self) -> float:

@@ -104,7 +104,7 @@ def propose(found: Sequence[Tally], profile: Profile | None) -> Proposal:
     alone, *_ = found
     best = [each for each in found if each.passed][-1]
     if best is alone:
-        return Proposal(1, why=f"{found[-1].at_once} at once fail: {found[-1].first}")
+        return Proposal(1, why=f"{found[-1].at_once} at once: {found[-1].kind.value}")
     if alone.read_ns > QUICK_NS and best.read_ns > WORTH * alone.read_ns:
         ms = [each.read_ns / NS_PER_MS for each in (alone, best)]
         return Proposal(
