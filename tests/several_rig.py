@@ -25,7 +25,9 @@ class Device:
     connections: int = 0
     most_at_once: int = 0  # requests of one segment
 
-    def reply(self, asked: Received, transaction: int | None = None, at: int | None = None) -> bytes:
+    def reply(
+        self, asked: Received, transaction: int | None = None, at: int | None = None
+    ) -> bytes:
         """The reply to one request; under another id, or with the contents of another address."""
         transaction = asked.transaction if transaction is None else transaction
         first = asked.address if at is None else at
@@ -79,8 +81,7 @@ def last_id_for_all(device: Device, asked: Sequence[Received], say: Say) -> None
 
 def last_address_for_all(device: Device, asked: Sequence[Received], say: Say) -> None:
     """Right ids and lengths, but the registers of the request that came last."""
-    at = asked[-1].address
-    say(b"".join(device.reply(each, at=min(at, 1000 - each.count)) for each in asked))
+    say(b"".join(device.reply(each, at=asked[-1].address) for each in asked))
 
 
 def closes(device: Device, asked: Sequence[Received], say: Say) -> None:

@@ -18,7 +18,7 @@ from edgectl.profiles.model import Profile
 
 INDENT = 10  # of the report's left column
 MEANS = {
-    Trouble.LOST: "It drops what comes while it is busy with another request.",
+    Trouble.LOST: "It drops what comes together with another request, or while it works on one.",
     Trouble.LATE: "It answers one after the other, and the last of them too late. It may take more "
     "with a longer --timeout-ms.",
     Trouble.MIXED: "It does not keep apart what belongs to which request. Where two reads are of "

@@ -127,7 +127,8 @@ def candidates(probed: Probed) -> Iterator[Read]:
 def _of_profile(profile: Profile) -> Iterator[Read]:
     """Its register blocks as the scan reads them, then parts of them, long and short in turn.
 
-    A part begins and ends with a point: some devices refuse half of a 32 bit value.
+    A part begins and ends with a point: some devices refuse half of a 32 bit value. What has few
+    registers is asked for single words of its identity and for its bits as well.
     """
     blocks = [each for each in profile.blocks if each.function > 2]
     yield from ((each.function, each.address, each.count) for each in blocks)
@@ -136,6 +137,10 @@ def _of_profile(profile: Profile) -> Iterator[Read]:
         yield parts.pop()
         if parts:
             yield parts.pop(0)
+    for probe in profile.probes:
+        yield from ((probe.function, probe.address + at, 1) for at in range(probe.count))
+    bits = [each for each in profile.blocks if each.function <= 2]
+    yield from ((each.function, each.address, each.count) for each in bits)
 
 
 def _parts(block: Block) -> Iterator[Read]:
