@@ -14,6 +14,7 @@ SAMPLES_MIN = 2  # of one read alone no mix-up shows
 ROOM = 1.5  # of reply_ms over the slowest reply seen
 TIMEOUT_TIMES = 3  # docs/transport.md: of the slowest reply
 WORTH = 0.8  # of the time of a read: several at once that take longer are not worth it
+SLOWER = 1.5  # times as long at once as alone: the device holds replies back
 QUICK_NS = 1_000_000  # below, a read's time is more this program's than the device's
 
 
@@ -105,13 +106,14 @@ def propose(found: Sequence[Tally], profile: Profile | None) -> Proposal:
     best = [each for each in found if each.passed][-1]
     if best is alone:
         return Proposal(1, why=f"{found[-1].at_once} at once: {found[-1].kind.value}")
-    if alone.read_ns > QUICK_NS and best.read_ns > WORTH * alone.read_ns:
+    if best.read_ns > max(QUICK_NS, WORTH * alone.read_ns):
         ms = [each.read_ns / NS_PER_MS for each in (alone, best)]
-        return Proposal(
-            1,
-            why=f"nothing is gained: a read takes {ms[0]:.1f} ms alone and {ms[1]:.1f} ms among "
-            f"{best.at_once}; they only wait for each other",
-        )
+        cause = "they only wait for each other"
+        if best.read_ns > SLOWER * alone.read_ns:
+            cause = "each reply seems to wait until the one before it is acknowledged, as without "
+            cause += "TCP_NODELAY in the device"
+        why = f"nothing is gained: a read takes {ms[0]:.2f} ms alone and {ms[1]:.2f} ms among "
+        return Proposal(1, why=f"{why}{best.at_once}; {cause}")
     turn_ns = max(alone.slowest_ns, best.slowest_ns / best.at_once)
     reply_ms = math.ceil(ROOM * turn_ns / NS_PER_MS)
     timeout_ms = math.ceil(TIMEOUT_TIMES * best.slowest_ns / NS_PER_MS)

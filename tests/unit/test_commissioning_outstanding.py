@@ -252,6 +252,17 @@ def test_eight_at_once_get_the_time_that_eight_need() -> None:
     assert (proposal.max_outstanding, proposal.reply_ms, proposal.timeout_ms) == (8, 20, 160)
 
 
+def test_a_device_that_holds_replies_back_until_they_are_acknowledged_is_left_at_one() -> None:
+    """As libmodbus' server does, without TCP_NODELAY: 40 ms of each round are a delayed ACK."""
+    proposal = propose([tally(1, 0.02, 2.0), tally(2, 11.0, 48.0)], None)
+    assert proposal.max_outstanding == 1
+    assert "TCP_NODELAY" in proposal.why
+
+
+def test_times_shorter_than_can_be_told_apart_decide_nothing() -> None:
+    assert propose([tally(1, 0.3, 2.0), tally(2, 0.5, 2.0)], None).max_outstanding == 2
+
+
 def test_a_profile_that_says_a_longer_reply_keeps_it() -> None:
     slow = replace(METER, reply_ns=30 * NS_PER_MS, timeout_ns=400 * NS_PER_MS)
     proposal = propose([tally(1, 5.0, 6.0), tally(2, 3.0, 7.0)], slow)
