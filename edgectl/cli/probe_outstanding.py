@@ -101,11 +101,14 @@ def _findings(line: Line, found: Outstanding) -> list[tuple[str, Text]]:
     rows = []
     best, failed = found.greatest, found.failed
     if best is not None:
-        order = "" if best.at_once == 1 else ", in order"
-        if best.out_of_order:
-            order = ", not in order: the field bus knows them by their ids"
         text = f"{best.at_once} at once: every reply with its own id and length within "
-        text += f"{line.timeout_ms} ms{order}"
+        if best.at_once == 1:
+            text = "one at a time: every reply within "
+        text += f"{line.timeout_ms} ms"
+        if best.out_of_order:
+            text += ", not in order: the field bus knows them by their ids"
+        elif best.at_once > 1:
+            text += ", in order"
         rows.append(("takes", Text(text, "green" if best.at_once > 1 else "yellow")))
     if failed is not None:
         worst = failed.kind
