@@ -7,15 +7,19 @@ import select
 import threading
 import tty
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from free_ports import free_ports
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu.device import ModbusControlBlock
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 from sunspec2 import device as sunspec_device
 
+from edgectl.plant.host import HostOptions, WireHost
 from edgectl.profiles import Profile
+from edgectl.site_model import Device, load_site
 
 HOST = "127.0.0.1"
 Registers = Mapping[int, int]
@@ -134,6 +138,37 @@ def holding_of(profile: Profile, word: int = 0) -> dict[int, int]:
         for at, expected in enumerate(probe.alternatives[0]):
             registers[probe.address + at] = expected
     return registers
+
+
+@contextlib.contextmanager
+def campus(devices: Sequence[Device]) -> Iterator[None]:
+    """The simulated campus of these devices of the demo site, on their ports."""
+    site = replace(load_site("demo"), devices=tuple(devices))
+    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+
+    async def run() -> None:
+        wire = WireHost(site, HostOptions(start_utc_ns=1_690_000_000_000_000_000)).wire()
+        await wire.start()
+        ready.set()
+        await stop.wait()
+        await wire.stop()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    try:
+        assert ready.wait(20), "the campus did not start"
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def demo_devices() -> list[Device]:
+    """Those of the demo site, on ports that are free."""
+    devices = load_site("demo").devices
+    ports = free_ports(len(devices))
+    return [replace(each, port=port) for each, port in zip(devices, ports, strict=True)]
 
 
 @contextlib.contextmanager

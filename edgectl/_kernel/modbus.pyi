@@ -1,4 +1,4 @@
-"""Modbus TCP frames, sans I/O: the tests' doors."""
+"""Modbus TCP frames, sans I/O: the doors of the tests and of commissioning."""
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum

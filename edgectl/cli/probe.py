@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgectl.cli import probe_view
+from edgectl.cli import probe_outstanding, probe_view
 from edgectl.cli.device_parts import (
     AS_JSON,
     BAUD,
@@ -33,13 +33,15 @@ NS_PER_MS = 1e6
 
 EPILOG = """\b
 Without --unit the usual units are tried: 1, 255, 0, 247, 3, 2, 126. Nothing is ever written.
+--outstanding sends 2, 4 and 8 reads at once, some tens of times, and proposes max_outstanding
+of the profile. That is a strain on the device: not beside a controller that runs.
 --write-profile puts a SunSpec device into the form of profiles, without commands; look it
 through, then: edgectl profile lint FILE.toml
 
 \b
 exit status
   0  the device is known: a profile's identity agrees (with --profile: that one's, if it has one)
-  1  it cannot be reached, or nobody answers
+  1  it cannot be reached, or nobody answers; --outstanding could not find out
   2  command line or profile refused; no device was contacted
   3  it answers, and is none that the profiles know; or not the one of --profile
 
@@ -47,6 +49,7 @@ exit status
 examples
   edgectl probe 192.168.10.20
   edgectl probe 192.168.10.20:1502 --unit 3 --profile meter/eastron-sdm630
+  edgectl probe 192.168.10.20 --outstanding
   edgectl probe /dev/ttyUSB0 --baud 9600 --parity even --unit 3
   edgectl probe 192.168.10.30 --write-profile inverter-roof.toml
 """
@@ -68,6 +71,10 @@ def probe(
         bool,
         typer.Option("--all-points", help="With --write-profile: also points not implemented now."),
     ] = False,
+    outstanding: Annotated[
+        bool,
+        typer.Option("--outstanding", help="How many requests at once does it take? Strains it."),
+    ] = False,
     timeout_ms: Annotated[int, typer.Option(min=10, max=60_000, help="Of one reply.")] = 1000,
     gap_ms: GAP_MS = 0,
     baud: BAUD = 9600,
@@ -80,8 +87,10 @@ def probe(
     if write_profile is not None and (write_profile.exists() or write_profile.suffix != ".toml"):
         what = "is there already" if write_profile.exists() else "does not end in .toml"
         raise typer.BadParameter(f"{write_profile} {what}; nothing was contacted")
-    if every_unit and (unit is not None or profile or write_profile):
+    if every_unit and (unit is not None or profile or write_profile or outstanding):
         raise typer.BadParameter("--all-units stands alone")
+    if outstanding:
+        probe_outstanding.checked(address, write_profile is not None)
     profiles = shipped_profiles()
     wanted = load_profile(profile) if profile else None
     with Line(address, timeout_ms, gap_ms=gap_ms) as line:
@@ -90,10 +99,13 @@ def probe(
             _every_unit(line, profiles, as_json)
             return
         probed = _probed(line, unit, profiles, wanted)
-        if as_json and write_profile is None:
-            print(json.dumps({"address": str(address), **probe_view.as_json(probed)}))
-        else:
+        told = not as_json or write_profile is not None
+        if told:
             probe_view.show(console(), line, probed, readings=write_profile is None)
+        strained = probe_outstanding.measured(line, probed, told) if outstanding else {}
+        if not told:
+            said = {"address": str(address), **probe_view.as_json(probed), **strained}
+            print(json.dumps(said))
         if write_profile is not None:
             _write(line, probed, write_profile, all_points, as_json)
             return

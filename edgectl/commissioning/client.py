@@ -251,13 +251,7 @@ class Line:
                 self._client.socket.read(waiting)
 
     def _tcp(self, address: TcpAddress) -> ModbusTcpClient:
-        try:
-            wire = socket.create_connection(
-                (address.host, address.port), self.connect_timeout_ms / 1e3
-            )
-        except OSError as error:
-            raise _unreachable(address, error, self.connect_timeout_ms) from error
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wire = connect(address, self.connect_timeout_ms)
         client = ModbusTcpClient(
             address.host, port=address.port, timeout=self.timeout_ms / 1e3, retries=0
         )
@@ -287,6 +281,16 @@ class Line:
         except (OSError, ValueError) as error:
             raise _no_port(address, error) from error
         return client
+
+
+def connect(address: TcpAddress, timeout_ms: int) -> socket.socket:
+    """A TCP connection on which nothing waits to be sent. Raises DeviceError without one."""
+    try:
+        wire = socket.create_connection((address.host, address.port), timeout_ms / 1e3)
+    except OSError as error:
+        raise _unreachable(address, error, timeout_ms) from error
+    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return wire
 
 
 def _printable(raw: bytes) -> str:

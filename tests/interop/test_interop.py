@@ -22,6 +22,10 @@ from wire_rig import REGISTERS, SETPOINT_ADDRESS, Fields, WireRig, all_good
 
 from edgectl._kernel.journal import MailKind
 from edgectl._kernel.quality import Quality, Reason
+from edgectl.commissioning.client import Line, TcpAddress
+from edgectl.commissioning.identify import Asker
+from edgectl.commissioning.outstanding_verdict import outstanding
+from edgectl.commissioning.probe import recognise
 from edgectl.plant.host import HostOptions, WireHost
 from edgectl.plant.wire import Pace
 from edgectl.site_model import load_site
@@ -254,3 +258,14 @@ def test_mbpoll_reads_every_block_of_our_demo_devices() -> None:
         return blocks
 
     assert asyncio.run(whole()) >= len(site.devices)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_probe_finds_out_which_servers_take_several_requests_at_once(peer: str) -> None:
+    """pymodbus' answers only the first of a segment."""
+    with server(peer) as port, Line(TcpAddress("127.0.0.1", port), timeout_ms=300) as line:
+        found = outstanding(line, recognise(Asker(line, 1), []), lambda: None)
+    takes = 1 if peer == "pymodbus" else 8
+    assert found.greatest is not None
+    assert found.greatest.at_once == takes, [each.first for each in found.tallies]
+    assert found.after == ""

@@ -1,19 +1,16 @@
 """`edgectl probe` against devices of other makers: who is there, and nothing that is not so."""
 
-import asyncio
 import json
 import math
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import serial
-from device_rig import HOST, holding_of, serial_line, serve
-from free_ports import free_ports
+from device_rig import HOST, campus, demo_devices, holding_of, serial_line, serve
 
 from edgectl.cli import main as cli
 from edgectl.cli import probe as probe_verb
@@ -30,9 +27,8 @@ from edgectl.commissioning.probe import probe
 from edgectl.commissioning.reading import read_points
 from edgectl.plant.fault_server import Fault as WireFault
 from edgectl.plant.fault_server import FaultServer, Step
-from edgectl.plant.host import HostOptions, WireHost
 from edgectl.profiles import Profile, load_profile, parse_profile
-from edgectl.site_model import Device, load_site
+from edgectl.site_model import Device
 
 # Python that reads with pymodbus: nothing of ext/ is reached anew
 pytestmark = [pytest.mark.untraced, pytest.mark.wire]
@@ -410,28 +406,9 @@ def test_every_device_of_the_demo_campus_is_what_its_site_file_says(
     shipped: list[Profile],
 ) -> None:
     """By identity where its profile has one, else as a candidate whose values are believable."""
-    site = load_site("demo")
-    ports = free_ports(len(site.devices))
-    devices = [replace(d, port=port) for d, port in zip(site.devices, ports, strict=True)]
-    site = replace(site, devices=tuple(devices))
-    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-
-    async def run() -> None:
-        wire = WireHost(site, HostOptions(start_utc_ns=1_690_000_000_000_000_000)).wire()
-        await wire.start()
-        ready.set()
-        await stop.wait()
-        await wire.stop()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    try:
-        assert ready.wait(20), "the campus did not start"
+    devices = demo_devices()
+    with campus(devices):
         wrong = [each.id for each in devices if not _is_itself(each, shipped)]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
     assert wrong == []
 
 
