@@ -8,7 +8,7 @@ import typer
 
 from edgectl.errors import ReceiptError
 from edgectl.ledger import Ledger, data_dir
-from edgectl.ledger.receipt import make_receipt
+from edgectl.reports.receipt import make_receipt
 from edgectl.ledger.verify import find_files, site_of
 
 EPILOG = """\b

@@ -26,12 +26,15 @@ class Change:
     energy_mj, carbon_ug   by source and sink
     margins_mj             by source or sink that the corrections name
     moved                  scans that are recovered, by source or sink and the grade as booked
+    own_mj, own_ug         what each sink's own cells alone make of it, as a receipt has it
     """
 
     energy_mj: Counter[Way] = field(default_factory=Counter)
     carbon_ug: Counter[Way] = field(default_factory=Counter)
     margins_mj: Counter[Margin] = field(default_factory=Counter)
     moved: Counter[tuple[str, str]] = field(default_factory=Counter)
+    own_mj: Counter[Way] = field(default_factory=Counter)
+    own_ug: Counter[Way] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
         """Whether anything is another than it was booked."""
@@ -45,6 +48,8 @@ class Change:
         self.carbon_ug.update(more.carbon_ug)
         self.margins_mj.update(more.margins_mj)
         self.moved.update(more.moved)
+        self.own_mj.update(more.own_mj)
+        self.own_ug.update(more.own_ug)
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ class Corrector:
         table.correct(deltas.energy_mj)
         return Change(
             _difference(table.energy_mj, cells), _difference(table.carbon_ug, carbon),
-            deltas.energy_mj, _moved(deltas),
+            deltas.energy_mj, _moved(deltas), table.own_mj, table.own_ug,
         )  # fmt: skip
 
     def _meets(self, each: Correction) -> bool:

@@ -13,7 +13,7 @@ from edgectl.errors import DataError, LedgerError
 from edgectl.ledger import Kind as Record
 from edgectl.ledger import Ledger
 from edgectl.ledger.factors import FactorsInForce, factor_of
-from edgectl.ledger.receipt import make_receipt
+from edgectl.reports.receipt import make_receipt
 from edgectl.ledger.record import Stored
 from edgectl.ledger.rows import Row, row_of
 from edgectl.ledger.verify import verify

@@ -24,7 +24,7 @@ from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.heads import HeadError, parse_document
 from edgectl.ledger.keys import generate, key_id, load_private, load_public, next_path
 from edgectl.ledger.payload import integers, unpacked
-from edgectl.ledger.receipt import make_receipt
+from edgectl.reports.receipt import make_receipt
 from edgectl.ledger.seal import seal_path, wal_path
 from edgectl.ledger.signing import KeyRing
 from edgectl.ledger.verify import verify
