@@ -19,6 +19,7 @@ import sqlite3
 import struct
 import sys
 import zlib
+from bisect import bisect_left
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -30,6 +31,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 PAGE = 4096
+Cell = tuple[str, str]  # source and sink
+Amount = tuple[str, str, int, int]  # the same, with mJ and ug
 MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 UNPACKED_MAX = 64 << 20
 TABLES = sorted((
@@ -552,6 +555,29 @@ def hold_change(part: bytes, seq: int, utc_s: int) -> dict[str, Any]:
     return own
 
 
+def shares(amount: int, weights: list[int]) -> list[int]:
+    """Whole parts: rounded down, what is left to the largest fractions, then to the earlier."""
+    whole = sum(weights)
+    parts = [amount * each // whole for each in weights]
+    order = sorted(range(len(parts)), key=lambda at: (-(amount * weights[at] % whole), at))
+    for at in order[: amount - sum(parts)]:
+        parts[at] += 1
+    return parts
+
+
+def sums(mj: Counter[Cell], ug: Counter[Cell]) -> dict[str, Any]:
+    """Of cells by source and sink."""
+
+    def by(cells: Counter[Cell], place: int) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for cell, amount in cells.items():
+            found[cell[place]] += amount
+        return {name: amount for name, amount in found.items() if amount}
+
+    return {"energy_mj": mj.total(), "carbon_ug": ug.total(), "energy_mj_by_source": by(mj, 0),
+            "carbon_ug_by_source": by(ug, 0), "energy_mj_by_sink": by(mj, 1)}  # fmt: skip
+
+
 class ReceiptCheck:
     """What a receipt says, once it is proved: sums of the tenant's own records."""
 
@@ -560,24 +586,31 @@ class ReceiptCheck:
         self.part = int(document["part"])
         self.low_s, self.high_s = int(document["from_utc_s"]), int(document["to_utc_s"])
         self.names: dict[int, dict[str, Any]] = {}  # by run of the controller
-        self.energy_mj: Counter[str] = Counter()
-        self.carbon_ug: Counter[str] = Counter()
+        self.mj, self.ug = Counter(), Counter()  # type: Counter[Cell], Counter[Cell]
         self.origin_mj: Counter[str] = Counter()
         self.seconds = self.scans = self.missed = self.samples = self.good = self.gaps = 0
         self.clocks: Counter[str] = Counter()
         self.counters: dict[tuple[str, str, str], list[float]] = {}
         self.corrections: list[dict[str, Any]] = []
+        self.windows: dict[tuple[Any, ...], dict[str, Any]] = {}  # by run, sink and seconds
+        # By run and first second, the seconds of a minute: UTC, highest factor used, cells.
+        self.minutes: dict[tuple[int, int], list[tuple[int, int, list[Amount]]]] = {}
+        self.minute, self.now = (-1, -1), []  # type: tuple[int, int], list[Any]
         self.factors: dict[bytes, dict[str, Any]] = {}  # by the name that seconds give them
         self.used: dict[bytes, list[int]] = {}  # seconds, scans, least and greatest age in s
         self.defaults = self.unknown = 0  # scans
         self.changes: list[dict[str, Any]] = []  # of meters
-        self.reached = self.left = False  # the first second asked for, and the one after the last
+        self.reached = self.closed = False  # the first second asked for; another list of tenants
+        # Run and time of the last second without its part before; what is before is not known.
+        self.edge = None if document["first"] else (-1, -1)  # type: tuple[int, int] | None
+        self.known = (-1, -1)  # the last record shown of this list of tenants, and its time
 
     def record(self, seq: int, shown: dict[str, str]) -> bytes:
         """The leaf of one record; what it shows is taken in."""
         if "leaf" in shown:
-            if self.reached and not self.left:
-                raise BadError("its head is left out, inside the time of the receipt", seq)
+            if self.reached:
+                raise BadError("its head is left out, inside the time or after it", seq)
+            self.edge = None
             return base64.b64decode(shown["leaf"], validate=True)
         head, commitments = (
             base64.b64decode(shown[name], validate=True) for name in ("head", "commitments")
@@ -596,47 +629,72 @@ class ReceiptCheck:
         return sha(b"\0", head, commitments)
 
     def take(self, seq: int, said: dict[str, Any], part: bytes, whole: bool) -> None:
-        kind, own = said["kind"], said_by(part) if part else {}
+        kind, own, utc_s = said["kind"], said_by(part) if part else {}, said["utc_s"]
         if kind in ("start", "names") and whole:
             self.names[said["boot_id"]] = own
             if own["tenant"] != self.document["tenant"]:
-                raise BadError(f"its part is that of {own['tenant']}", seq, said["utc_s"])
+                raise BadError(f"its part is that of {own['tenant']}", seq, utc_s)
         if kind == "factor":
             self.factors[sha(said["factor"])[:8]] = said_by(said["factor"])
-        inside = self.low_s <= said["utc_s"] < self.high_s
-        if kind == "second":
-            self.left |= self.reached and said["utc_s"] >= self.high_s
-            self.reached |= inside
-        if not inside or kind in ("start", "names"):
+        needed = inside = self.low_s <= utc_s < self.high_s
+        if kind == "second" and not self.reached:
+            needed |= whole  # before its time: a correction's window begins here
+            self.edge = self.edge if self.edge and whole else (said["boot_id"], utc_s)
+        self.reached |= kind == "second" and inside
+        self.closed |= kind == "start" and self.reached and not whole
+        if not self.closed:
+            self.known = seq, utc_s
+            needed |= kind == "correction" and self.reached
+        if kind in ("start", "names") or not needed:
             return
         if not whole:
-            raise BadError("the tenant's part is left out", seq, said["utc_s"])
+            raise BadError("the tenant's part is left out", seq, utc_s)
         if kind == "second":
             self.second(seq, said, own)
         elif kind == "gap":
             self.gaps += 1
-        elif kind == "correction" and own:
-            self.corrections.append({"refers_to": said["refers_to"], **own})
+        elif kind == "correction" and own and utc_s >= self.low_s:
+            self.correction(seq, {"refers_to": said["refers_to"], **own}, inside)
         elif kind == "meter" and own and said["what"] == "swap":
-            self.changes.append(hold_change(part, seq, said["utc_s"]))
+            self.changes.append(hold_change(part, seq, utc_s))
         elif kind == "counter" and own:
             key = (own["name"], own["unit"], own["source"])
             self.counters.setdefault(key, []).append(own["value"])
 
+    def correction(self, seq: int, own: dict[str, Any], inside: bool) -> None:
+        """Keep one of the time asked for; of two for the same window the later holds."""
+        said = own["figures"]
+        if "gap_mj" in said:
+            inside = said["first_s"] < self.high_s and said["last_s"] >= self.low_s
+            if inside:
+                key = said["boot_id"], said["sink"], said["first_s"], said["last_s"]
+                self.windows[key] = {"record": seq, **said}
+        if inside:
+            self.corrections.append({"record": seq, **own})
+
     def second(self, seq: int, said: dict[str, Any], own: dict[str, Any]) -> None:
-        names = self.names.get(said["boot_id"])
+        names, utc_s = self.names.get(said["boot_id"]), said["utc_s"]
         if names is None:
-            raise BadError("no record names the loads of this run", seq, said["utc_s"])
-        sinks = {index for index, _ in names["sinks"]}
+            raise BadError("no record names the loads of this run", seq, utc_s)
+        sinks, cells = dict(names["sinks"]), []
         count = len(own["cells"]) // 2
         energy = struct.unpack(f"<{count}q", own["energy_mj"])
         carbon = struct.unpack(f"<{count}q", own["carbon_ug"])
         for at in range(count):
             source, sink = own["cells"][2 * at], own["cells"][2 * at + 1]
             if sink not in sinks:
-                raise BadError(f"sink {sink} is none of the tenant's", seq, said["utc_s"])
-            self.energy_mj[names["sources"][source]] += energy[at]
-            self.carbon_ug[names["sources"][source]] += carbon[at]
+                raise BadError(f"sink {sink} is none of the tenant's", seq, utc_s)
+            cells.append((names["sources"][source], sinks[sink], energy[at], carbon[at]))
+        minute = said["boot_id"], self.span(utc_s)[0]
+        if minute != self.minute:  # one that a clock set back brings again is not corrected again
+            self.minute, self.now = minute, []
+            self.minutes.setdefault(minute, self.now)
+        self.now.append((utc_s, own["used_max_mg_per_kwh"], cells))
+        if not self.low_s <= utc_s < self.high_s:
+            return
+        for name, load, mj, ug in cells:
+            self.mj[name, load] += mj
+            self.ug[name, load] += ug
         self.origins(seq, said, own, names["sources"])
         self.seconds += 1
         self.scans += said["scans"]
@@ -648,9 +706,92 @@ class ReceiptCheck:
         self.unknown += own.get("factor_unknown_scans", 0)
         for name, scans, age_s in struct.iter_unpack("<8sIi", own.get("factors", b"")):
             if name not in self.factors:
-                raise BadError(f"no record shows its factor {name.hex()}", seq, said["utc_s"])
+                raise BadError(f"no record shows its factor {name.hex()}", seq, utc_s)
             use = self.used.setdefault(name, [0, 0, age_s, age_s])
             use[:] = use[0] + 1, use[1] + scans, min(use[2], age_s), max(use[3], age_s)
+
+    def span(self, utc_s: int) -> tuple[int, int]:
+        """The minute of a second, cut where the time of the receipt begins and ends."""
+        start, end = utc_s // 60 * 60, utc_s // 60 * 60 + 60
+        for cut in (self.low_s, self.high_s):
+            start, end = (max(start, cut), end) if cut <= utc_s else (start, min(end, cut))
+        return start, end
+
+    def lay(self, said: dict[str, Any], due: dict[tuple[int, int], Counter[str]]) -> None:
+        """Share a correction out over its minutes: by what they booked, a gap's by time."""
+        first, last, booked, gaps = (said[n] for n in ("first_s", "last_s", "booked_mj", "gaps"))
+        more, length = said["energy_mj"] - booked, sum(gap[1] - gap[0] + 1 for gap in gaps)
+        seen = seconds = gap_seen = gap_seconds = given = 0
+        for at in range(bisect_left(self.order, (said["boot_id"], self.span(first)[0])),
+                        bisect_left(self.order, (said["boot_id"], last + 1))):  # fmt: skip
+            for utc_s, _, cells in self.minutes[self.order[at]]:
+                if first <= utc_s <= last:
+                    mj = sum(each for _, sink, each, _ in cells if sink == said["sink"])
+                    seen, seconds = seen + mj, seconds + 1
+                    if any(gap[0] <= utc_s <= gap[1] for gap in gaps):
+                        gap_seen, gap_seconds = gap_seen + mj, gap_seconds + 1
+            if last < self.span(self.order[at][1])[1]:
+                upto = more
+            elif gaps and said["gap_mj"] + more >= 0:
+                upto = (said["gap_mj"] + more) * gap_seconds // length - gap_seen
+            else:
+                part, whole = (seen, booked) if booked else (seconds, last - first + 1)
+                upto = (-1 if more < 0 else 1) * (abs(more) * min(part, whole) // whole)
+            due.setdefault(self.order[at], Counter())[said["sink"]] += upto - given
+            given = upto
+
+    def change(self) -> tuple[Counter[Cell], Counter[Cell]]:
+        """What corrections add: each sink's cells keep their mixture and intensities."""
+        found_mj, found_ug = Counter(), Counter()  # type: Counter[Cell], Counter[Cell]
+        due: dict[tuple[int, int], Counter[str]] = {}
+        self.order = sorted(self.minutes)
+        for window in self.windows.values():
+            self.lay(window, due)
+        for minute, sink, mj in ((at, *each) for at, own in due.items() for each in own.items()):
+            if not self.low_s <= minute[1] < self.high_s:
+                continue
+            mixture: dict[str, tuple[int, int]] = {}
+            for _, _, cells in self.minutes[minute]:
+                for source, load, own_mj, own_ug in cells:
+                    if load == sink:
+                        held = mixture.get(source, (0, 0))
+                        mixture[source] = held[0] + own_mj, held[1] + own_ug
+            some = {at: mixture[at] for at in sorted(mixture) if mixture[at][0] > 0}
+            if not some:  # nobody can say from the tenant's own what fed it
+                high = max(used for _, used, _ in self.minutes[minute])
+                some = {"unmetered": (3_600_000, high)}
+            sign = -1 if mj < 0 else 1
+            parts = shares(abs(mj), [each for each, _ in some.values()])
+            for (source, (own_mj, own_ug)), part in zip(some.items(), parts, strict=True):
+                found_mj[source, sink] += sign * part
+                found_ug[source, sink] += sign * (own_ug * part // own_mj)
+        return found_mj, found_ug
+
+    def totals(self) -> dict[str, Any]:
+        """As booked, what corrections add, as corrected; the receipt must state the same."""
+        edge = self.edge or (-1, self.low_s)
+        if self.low_s <= edge[1] < self.high_s:
+            raise BadError("nothing shows that its first second is the first of its time")
+        sinks = {name for each in self.names.values() for _, name in each["sinks"]}
+        for each in self.windows.values():
+            if each["sink"] not in sinks:
+                raise BadError(f"it corrects {each['sink']}, none of the tenant's", each["record"])
+            if edge[0] == each["boot_id"] and edge[1] >= each["first_s"]:
+                raise BadError("not all seconds that it corrects are shown", each["record"])
+        more_mj, more_ug = self.change()
+        found = {"as_booked": sums(self.mj, self.ug), "change": sums(more_mj, more_ug)}
+        self.mj.update(more_mj)
+        self.ug.update(more_ug)
+        found["as_corrected"] = sums(self.mj, self.ug)
+        stated, records = self.document["totals"], {each["record"] for each in self.corrections}
+        for seq in sorted(records ^ set(stated["correction_records"])):
+            why = "does not state it" if seq in records else "has none of this tenant and time"
+            raise BadError(f"as a correction the receipt {why}", seq)
+        for name, key in ((name, key) for name in found for key in found[name]):
+            said, own = stated[name][key], found[name][key]
+            if said != own:
+                raise BadError(f"it states {name} {key} {said}; its records give {own}")
+        return found
 
     def origins(
         self, seq: int, said: dict[str, Any], own: dict[str, Any], sources: list[str]
@@ -673,8 +814,8 @@ class ReceiptCheck:
                 self.origin_mj[sources[source]] += amount
 
     def summary(self, head: Head) -> dict[str, Any]:
-        energy, carbon = sum(self.energy_mj.values()), sum(self.carbon_ug.values())
-        counters = []
+        totals, counters = self.totals(), []
+        carbon = totals["as_corrected"]["carbon_ug"]
         for (name, unit, source), values in sorted(self.counters.items()):
             # A counter that starts anew counts from nothing: falls add what follows them.
             pairs = pairwise(values)
@@ -687,12 +828,12 @@ class ReceiptCheck:
             "from_utc_s": self.low_s, "to_utc_s": self.high_s, "seconds": self.seconds,
             "scans": self.scans, "missed_scans": self.missed, "gaps": self.gaps,
             "samples": self.samples, "good_samples": self.good, "clock": dict(self.clocks),
-            "energy_mj": energy, "carbon_ug": carbon,
-            "energy_mj_by_source": dict(self.energy_mj),
-            "carbon_ug_by_source": dict(self.carbon_ug),
-            "energy_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
-            "counters": counters,
-            "corrections": self.corrections, "meters_changed": self.changes, "factors": [
+            **totals,
+            "booked_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
+            "counters": counters, "corrections": self.corrections,
+            "corrections_known_to_record": self.known[0],
+            "corrections_known_to_utc_s": self.known[1],
+            "meters_changed": self.changes, "factors": [
                 {"name": name.hex(), **self.factors[name], **dict(zip(
                     ("seconds", "scans", "age_min_s", "age_max_s"), use, strict=True))}
                 for name, use in self.used.items()
@@ -718,7 +859,7 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
     """What a receipt proves. Raises BadError, UnreadableError."""
     try:
         document = json.loads(gzip.decompress(path.read_bytes()))
-        if document["format"] != "edgectl.receipt/1":
+        if document["format"] != "edgectl.receipt/2":
             raise UnreadableError(f"{path}: not a receipt of a known form")
         check = ReceiptCheck(document)
         first = int(document["first"])
@@ -742,7 +883,10 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
         raise BadError(f"its records are not those of signed head {head.number}")
     if not check.seconds:
         raise BadError("it holds no second of the time it is for")
-    return check.summary(head)
+    try:
+        return check.summary(head)
+    except (KeyError, TypeError) as error:
+        raise BadError(f"its totals cannot be read: {error!r}") from error
 
 
 # ---- one record of a verifier's sample

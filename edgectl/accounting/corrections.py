@@ -239,9 +239,7 @@ def own_changes(
                       sink's own what fed it: unmetered energy at this factor
     """
     some = {source: each for source, each in sorted(cells.items()) if each[0] > 0}
-    if not some:
-        ug = -(-difference_mj * high_mg_per_kwh // MJ_MG_PER_UG)
-        return [CellChange(UNMETERED, difference_mj, ug)] if difference_mj else []
+    some = some or {UNMETERED: (MJ_MG_PER_UG, high_mg_per_kwh)}
     sign = -1 if difference_mj < 0 else 1
     parts = largest_remainder(abs(difference_mj), [mj for mj, _ in some.values()])
     return [

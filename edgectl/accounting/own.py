@@ -14,7 +14,6 @@ from typing import Any
 from edgectl.accounting.corrections import Cell, Correction, Spread, own_changes
 
 MINUTE_S = 60
-HOUR_S = 3_600
 
 
 class OwnBooks:
@@ -26,7 +25,7 @@ class OwnBooks:
         self.booked_mj, self.booked_ug = Counter[Cell](), Counter[Cell]()
         self.change_mj, self.change_ug = Counter[Cell](), Counter[Cell]()
         self._spread = Spread(corrections, MINUTE_S, (from_s, to_s))
-        self._high_mg_per_kwh: dict[int, int] = {}  # by hour of UTC, of the period's seconds
+        self._high_mg_per_kwh = 0  # of the minute's seconds
         self._minute: tuple[int, int] | None = None  # run and first second
         self._cells: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
 
@@ -43,8 +42,7 @@ class OwnBooks:
         self._spread.second(boot_id, minute[1], utc_s, listed)
         if not self.from_s <= utc_s < self.to_s:
             return
-        hour = utc_s // HOUR_S
-        self._high_mg_per_kwh[hour] = max(self._high_mg_per_kwh.get(hour, 0), used_max_mg_per_kwh)
+        self._high_mg_per_kwh = max(self._high_mg_per_kwh, used_max_mg_per_kwh)
         for (source, sink), (mj, ug) in cells.items():
             self.booked_mj[source, sink] += mj
             self.booked_ug[source, sink] += ug
@@ -58,12 +56,12 @@ class OwnBooks:
         boot_id, start_s = self._minute
         deltas = self._spread.end(boot_id, start_s)
         if self.from_s <= start_s < self.to_s:
-            high = self._high_mg_per_kwh.get(start_s // HOUR_S, 0)
             for (sink, _), difference_mj in deltas.energy_mj.items():
-                for each in own_changes(self._cells[sink], difference_mj, high):
+                for each in own_changes(self._cells[sink], difference_mj, self._high_mg_per_kwh):
                     self.change_mj[each.source, sink] += each.mj
                     self.change_ug[each.source, sink] += each.ug
         self._cells.clear()
+        self._high_mg_per_kwh = 0
 
     def totals(self) -> dict[str, Any]:
         """All seconds are in: sums as booked, what corrections add, and as corrected."""
@@ -73,9 +71,9 @@ class OwnBooks:
         after_mj.update(self.change_mj)
         after_ug.update(self.change_ug)
         return {
-            "booked": _sums(self.booked_mj, self.booked_ug),
-            "corrections": _sums(self.change_mj, self.change_ug),
-            "corrected": _sums(after_mj, after_ug),
+            "as_booked": _sums(self.booked_mj, self.booked_ug),
+            "change": _sums(self.change_mj, self.change_ug),
+            "as_corrected": _sums(after_mj, after_ug),
         }
 
 

@@ -8,8 +8,8 @@ import typer
 
 from edgectl.errors import ReceiptError
 from edgectl.ledger import Ledger, data_dir
-from edgectl.reports.receipt import make_receipt
 from edgectl.ledger.verify import find_files, site_of
+from edgectl.reports.receipt import make_receipt
 
 EPILOG = """\b
 The tenant checks it with nothing of edgectl, and with the public key they were once given:

@@ -13,9 +13,9 @@ from edgectl.alarms import Health
 from edgectl.alarms.machine import State
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.keys import load_public
-from edgectl.reports.receipt import make_receipt
 from edgectl.ledger.verify import verify
 from edgectl.plant.wiring import WiringFault
+from edgectl.reports.receipt import make_receipt
 from edgectl.services.alarm_feed import AlarmFeed
 
 pytestmark = pytest.mark.untraced

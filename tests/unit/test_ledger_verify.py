@@ -24,10 +24,10 @@ from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.heads import HeadError, parse_document
 from edgectl.ledger.keys import generate, key_id, load_private, load_public, next_path
 from edgectl.ledger.payload import integers, unpacked
-from edgectl.reports.receipt import make_receipt
 from edgectl.ledger.seal import seal_path, wal_path
 from edgectl.ledger.signing import KeyRing
 from edgectl.ledger.verify import verify
+from edgectl.reports.receipt import make_receipt
 from edgectl.services.ledger_feed import Count
 
 BEGIN_S = UTC_NS // 10**9
