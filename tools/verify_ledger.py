@@ -14,6 +14,7 @@ import argparse
 import base64
 import gzip
 import hashlib
+import io
 import json
 import sqlite3
 import struct
@@ -21,6 +22,8 @@ import sys
 import zlib
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +34,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 PAGE = 4096
+UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error, struct.error)
 Cell = tuple[str, str]  # source and sink
 Amount = tuple[str, str, int, int]  # the same, with mJ and ug
 MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
@@ -63,6 +67,20 @@ class UnreadableError(Exception):
 def sha(*parts: bytes) -> bytes:
     """SHA-256 of the parts, one after the other."""
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+def raw(text: str) -> bytes:
+    """Bytes that stand in JSON as base64."""
+    return base64.b64decode(text, validate=True)
+
+
+@contextmanager
+def reading(failure: type[Exception], what: str) -> Iterator[None]:
+    """Whatever cannot be read inside is this failure."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise failure(f"{what}: {error!r}") from error
 
 
 # ---- the tree of RFC 6962, as a stack of whole subtrees
@@ -300,23 +318,19 @@ def rows_of(columns: list[bytes], count: int) -> bytes:
     return mixed.to_bytes(count * width, "little")
 
 
-class Bytes:
+class Bytes(io.BytesIO):
     """Bytes that are taken from the front."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content, self.at = content, 0
 
     def take(self, length: int) -> bytes:
         """The next bytes. Raises ValueError where there are not so many."""
-        taken = self.content[self.at : self.at + length]
-        self.at += length
+        taken = self.read(length)
         if len(taken) != length:
             raise ValueError("a pack is cut off")
         return taken
 
-    def left(self) -> int:
-        """How many there still are."""
-        return len(self.content) - self.at
+    def left(self) -> bool:
+        """Whether there still are some."""
+        return self.tell() < len(self.getbuffer())
 
 
 def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
@@ -326,7 +340,7 @@ def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
         (length,) = struct.unpack(">I", quiet.take(4))
         noise = Bytes(quiet.take(length))
         inflater = zlib.decompressobj()
-        quiet = Bytes(inflater.decompress(quiet.take(quiet.left()), UNPACKED_MAX))
+        quiet = Bytes(inflater.decompress(quiet.read(), UNPACKED_MAX))
         if not inflater.eof or inflater.unused_data or inflater.unconsumed_tail:
             raise ValueError("a pack is cut off")
     elif body[:1] != b"\0":
@@ -443,9 +457,7 @@ class LedgerCheck:
         )
         for first, count, seconds, utc_s, root, body in rows:
             if first != self.tree.size:
-                raise BadError(
-                    f"after record {self.tree.size - 1} comes {first}", self.tree.size, utc_s
-                )
+                raise BadError(f"in its place comes {first}", self.tree.size, utc_s)
             try:
                 records = records_of(body)
             except (ValueError, struct.error, zlib.error) as error:
@@ -468,19 +480,13 @@ class LedgerCheck:
             if len(records) != count or seconds:
                 raise BadError(f"a pack of {count} holds {len(records)}", first, utc_s)
             if self.tree.root() != root:
-                raise BadError(
-                    "the tree up to its pack's end is not as it was written", first, utc_s
-                )
+                raise BadError("the tree up to its pack's end is another one", first, utc_s)
 
     def hold(self, head: Head, before: int) -> None:
         if head.size > self.tree.size:
-            raise BadError(
-                f"head {head.number} has {head.size} records; here they end", self.tree.size
-            )
+            raise BadError(f"head {head.number} has {head.size}; here they end", self.tree.size)
         if self.roots.get(head.size) != head.root:
-            raise BadError(
-                f"not all from it to {head.size - 1} are those of head {head.number}", before
-            )
+            raise BadError(f"from it to {head.size - 1} not all are head {head.number}'s", before)
 
     def finish(self) -> str:
         if not self.heads:
@@ -545,13 +551,8 @@ def hold_change(part: bytes, seq: int, utc_s: int) -> dict[str, Any]:
     """A meter was changed, as a signed statement says: its own signature must be good."""
     own = said_by(part)
     text = ("edgectl.meter-swap/1\n" + own["statement"]).encode()
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(own["key"]))
-        key.verify(bytes.fromhex(own["signature"]), text)
-    except (InvalidSignature, ValueError) as error:
-        raise BadError(
-            f"that {own['meter']} was changed is not signed by the key it names", seq, utc_s
-        ) from error
+    if not signed(bytes.fromhex(own["key"]), bytes.fromhex(own["signature"]), text):
+        raise BadError(f"change of {own['meter']}: not signed by the key it names", seq, utc_s)
     return own
 
 
@@ -567,15 +568,13 @@ def shares(amount: int, weights: list[int]) -> list[int]:
 
 def sums(mj: Counter[Cell], ug: Counter[Cell]) -> dict[str, Any]:
     """Of cells by source and sink."""
-
-    def by(cells: Counter[Cell], place: int) -> dict[str, int]:
-        found: Counter[str] = Counter()
+    found: dict[str, Any] = {"energy_mj": mj.total(), "carbon_ug": ug.total()}
+    for name, cells, place in (("energy_mj_by_source", mj, 0), ("carbon_ug_by_source", ug, 0),
+                               ("energy_mj_by_sink", mj, 1)):  # fmt: skip
+        by = found[name] = Counter[str]()
         for cell, amount in cells.items():
-            found[cell[place]] += amount
-        return {name: amount for name, amount in found.items() if amount}
-
-    return {"energy_mj": mj.total(), "carbon_ug": ug.total(), "energy_mj_by_source": by(mj, 0),
-            "carbon_ug_by_source": by(ug, 0), "energy_mj_by_sink": by(mj, 1)}  # fmt: skip
+            by[cell[place]] += amount
+    return found
 
 
 class ReceiptCheck:
@@ -611,20 +610,16 @@ class ReceiptCheck:
             if self.reached:
                 raise BadError("its head is left out, inside the time or after it", seq)
             self.edge = None
-            return base64.b64decode(shown["leaf"], validate=True)
-        head, commitments = (
-            base64.b64decode(shown[name], validate=True) for name in ("head", "commitments")
-        )
+            return raw(shown["leaf"])
+        head, commitments = raw(shown["head"]), raw(shown["commitments"])
         said, part = said_by(head), b""
         if said["seq"] != seq or said["site"] != self.document["site"]:
             raise BadError(f"record {said['seq']} of {said['site']} stands in its place", seq)
         if "part" in shown:
-            salt, part = (base64.b64decode(shown[n], validate=True) for n in ("salt", "part"))
+            salt, part = raw(shown["salt"]), raw(shown["part"])
             own = commitments[32 * self.part : 32 * self.part + 32]
             if len(salt) != 16 or sha(b"\2", salt, part) != own:
-                raise BadError(
-                    "the tenant's part is not the one that was recorded", seq, said["utc_s"]
-                )
+                raise BadError("its part is not the one that was recorded", seq, said["utc_s"])
         self.take(seq, said, part, whole="part" in shown or not commitments)
         return sha(b"\0", head, commitments)
 
@@ -720,23 +715,22 @@ class ReceiptCheck:
     def lay(self, said: dict[str, Any], due: dict[tuple[int, int], Counter[str]]) -> None:
         """Share a correction out over its minutes: by what they booked, a gap's by time."""
         first, last, booked, gaps = (said[n] for n in ("first_s", "last_s", "booked_mj", "gaps"))
-        more, length = said["energy_mj"] - booked, sum(gap[1] - gap[0] + 1 for gap in gaps)
-        seen = seconds = gap_seen = gap_seconds = given = 0
+        more, whole = said["energy_mj"] - booked, booked or last - first + 1
+        length = sum(gap[1] - gap[0] + 1 for gap in gaps)
+        seen = gap_seen = gap_seconds = given = 0
         for at in range(bisect_left(self.order, (said["boot_id"], self.span(first)[0])),
                         bisect_left(self.order, (said["boot_id"], last + 1))):  # fmt: skip
             for utc_s, _, cells in self.minutes[self.order[at]]:
                 if first <= utc_s <= last:
                     mj = sum(each for _, sink, each, _ in cells if sink == said["sink"])
-                    seen, seconds = seen + mj, seconds + 1
+                    seen += mj if booked else 1
                     if any(gap[0] <= utc_s <= gap[1] for gap in gaps):
                         gap_seen, gap_seconds = gap_seen + mj, gap_seconds + 1
-            if last < self.span(self.order[at][1])[1]:
-                upto = more
-            elif gaps and said["gap_mj"] + more >= 0:
-                upto = (said["gap_mj"] + more) * gap_seconds // length - gap_seen
-            else:
-                part, whole = (seen, booked) if booked else (seconds, last - first + 1)
-                upto = (-1 if more < 0 else 1) * (abs(more) * min(part, whole) // whole)
+            upto = more
+            if last >= self.span(self.order[at][1])[1]:  # not its last minute, which has the rest
+                upto = (1 if more > 0 else -1) * (abs(more) * min(seen, whole) // whole)
+                if gaps and said["gap_mj"] + more >= 0:
+                    upto = (said["gap_mj"] + more) * gap_seconds // length - gap_seen
             due.setdefault(self.order[at], Counter())[said["sink"]] += upto - given
             given = upto
 
@@ -750,21 +744,19 @@ class ReceiptCheck:
         for minute, sink, mj in ((at, *each) for at, own in due.items() for each in own.items()):
             if not self.low_s <= minute[1] < self.high_s:
                 continue
-            mixture: dict[str, tuple[int, int]] = {}
-            for _, _, cells in self.minutes[minute]:
+            has_mj, has_ug, high = Counter[str](), Counter[str](), 0
+            for _, used, cells in self.minutes[minute]:
+                high = max(high, used)
                 for source, load, own_mj, own_ug in cells:
-                    if load == sink:
-                        held = mixture.get(source, (0, 0))
-                        mixture[source] = held[0] + own_mj, held[1] + own_ug
-            some = {at: mixture[at] for at in sorted(mixture) if mixture[at][0] > 0}
+                    has_mj[source] += own_mj * (load == sink)
+                    has_ug[source] += own_ug * (load == sink)
+            some = sorted(each for each in has_mj if has_mj[each] > 0)
             if not some:  # nobody can say from the tenant's own what fed it
-                high = max(used for _, used, _ in self.minutes[minute])
-                some = {"unmetered": (3_600_000, high)}
-            sign = -1 if mj < 0 else 1
-            parts = shares(abs(mj), [each for each, _ in some.values()])
-            for (source, (own_mj, own_ug)), part in zip(some.items(), parts, strict=True):
+                some, has_mj["unmetered"], has_ug["unmetered"] = ["unmetered"], 3_600_000, high
+            sign, parts = 1 if mj > 0 else -1, shares(abs(mj), [has_mj[each] for each in some])
+            for source, part in zip(some, parts, strict=True):
                 found_mj[source, sink] += sign * part
-                found_ug[source, sink] += sign * (own_ug * part // own_mj)
+                found_ug[source, sink] += sign * (has_ug[source] * part // has_mj[source])
         return found_mj, found_ug
 
     def totals(self) -> dict[str, Any]:
@@ -787,10 +779,10 @@ class ReceiptCheck:
         for seq in sorted(records ^ set(stated["correction_records"])):
             why = "does not state it" if seq in records else "has none of this tenant and time"
             raise BadError(f"as a correction the receipt {why}", seq)
-        for name, key in ((name, key) for name in found for key in found[name]):
-            said, own = stated[name][key], found[name][key]
-            if said != own:
-                raise BadError(f"it states {name} {key} {said}; its records give {own}")
+        for name, key in ((name, key) for name, own in found.items() for key in own):
+            own, claim = found[name][key], stated[name][key]
+            if own != (Counter(claim) if isinstance(own, Counter) else claim):
+                raise BadError(f"it states {name} {key} {claim}; its records give {own}")
         return found
 
     def origins(
@@ -857,17 +849,13 @@ def cover(first: int, end: int) -> list[int]:
 
 def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
     """What a receipt proves. Raises BadError, UnreadableError."""
-    try:
+    with reading(UnreadableError, f"{path}: it is not a receipt"):
         document = json.loads(gzip.decompress(path.read_bytes()))
         if document["format"] != "edgectl.receipt/2":
             raise UnreadableError(f"{path}: not a receipt of a known form")
-        check = ReceiptCheck(document)
-        first = int(document["first"])
-        left, right = (base64.b64decode(document[n], validate=True) for n in ("left", "right"))
-        shown = list(document["records"])
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise UnreadableError(f"{path}: it is not a receipt: {error}") from error
-    try:
+        check, first, shown = ReceiptCheck(document), int(document["first"]), document["records"]
+        left, right = raw(document["left"]), raw(document["right"])
+    with reading(BadError, "it cannot be read"):
         head = head_of(document, key)
         tree = Tree(first, left)
         for seq, each in enumerate(shown, start=first):
@@ -877,16 +865,11 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
             raise BadError("its hashes do not complete the tree of its head")
         for at, level in enumerate(levels):
             tree.add(right[32 * at : 32 * at + 32], level)
-    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
-        raise BadError(f"it cannot be read: {error!r}") from error
-    if tree.root() != head.root:
-        raise BadError(f"its records are not those of signed head {head.number}")
-    if not check.seconds:
-        raise BadError("it holds no second of the time it is for")
-    try:
+        if tree.root() != head.root:
+            raise BadError(f"its records are not those of signed head {head.number}")
+        if not check.seconds:
+            raise BadError("it holds no second of the time it is for")
         return check.summary(head)
-    except (KeyError, TypeError) as error:
-        raise BadError(f"its totals cannot be read: {error!r}") from error
 
 
 # ---- one record of a verifier's sample
@@ -894,21 +877,14 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
 
 def verify_record(path: Path, key: bytes) -> dict[str, Any]:
     """What a sampled record says, proved (RFC 9162, 2.1.3.2). Raises BadError, UnreadableError."""
-    try:
+    with reading(UnreadableError, f"{path}: it is not a sampled record"):
         document = json.loads(path.read_bytes())
         if document["format"] != "edgectl.record/1":
             raise UnreadableError(f"{path}: not a sampled record of a known form")
         seq, proof = int(document["seq"]), [bytes.fromhex(each) for each in document["proof"]]
-        head, *rest = (
-            base64.b64decode(text, validate=True)
-            for text in (
-                document["record"],
-                *(p[n] for p in document["parts"] for n in ("salt", "part")),
-            )
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableError(f"{path}: it is not a sampled record: {error}") from error
-    try:
+        head = raw(document["record"])
+        rest = [raw(part[name]) for part in document["parts"] for name in ("salt", "part")]
+    with reading(BadError, f"record {seq}: it cannot be read"):
         tree, said = head_of(document, key), said_by(head)
         pairs = zip(rest[::2], rest[1::2], strict=True)
         node = sha(b"\0", head, *(sha(b"\2", salt, part) for salt, part in pairs))
@@ -926,19 +902,11 @@ def verify_record(path: Path, key: bytes) -> dict[str, Any]:
         if last or node != tree.root or any(len(salt) != 16 for salt in rest[::2]):
             raise BadError(f"it is not the one under signed head {tree.number}", seq)
         owns = [said_by(each) for each in rest[1::2]]
-        sums = {name: sum(sum(struct.unpack(f"<{len(own[name]) // 8}q", own[name]))
-                          for own in owns) for name in ("energy_mj", "carbon_ug")}  # fmt: skip
-    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
-        raise BadError(f"it cannot be read: {error!r}", seq) from error
-    return {
-        "site": said["site"],
-        "record": seq,
-        "utc_s": said["utc_s"],
-        **sums,
-        "clock": said["clock"],
-        "head_number": tree.number,
-        "head_records": tree.size,
-    }
+        total = {name: sum(sum(struct.unpack(f"<{len(own[name]) // 8}q", own[name]))
+                           for own in owns) for name in ("energy_mj", "carbon_ug")}  # fmt: skip
+        return {"site": said["site"], "record": seq, "utc_s": said["utc_s"], **total,
+                "clock": said["clock"], "head_number": tree.number,
+                "head_records": tree.size}  # fmt: skip
 
 
 def read_heads(path: Path) -> list[Head]:

@@ -80,9 +80,9 @@ def make_receipt(
     """
     low, high = _asked(ledger, from_s, to_s)
     heads = ledger.heads()
-    head = _head(ledger.site, heads, low, high, to_s + SETTLED_S if until_s is None else until_s)
     named, names, _ = _read(ledger, heads, low, low + 1)
     part = _part_of(ledger.site, named[names - named[0].seq], tenant)
+    head = _head(ledger.site, heads, low, high, to_s + SETTLED_S if until_s is None else until_s)
     end = _end(ledger, tenant, part, high, head.size)
     found = [
         row.content() for row in ledger.rows(Kind.CORRECTION, low, end + 1)
@@ -155,8 +155,7 @@ def _has(row: Row, part: int) -> bool:
 def _meets(row: Row, from_s: int, to_s: int) -> bool:
     """Whether a CORRECTION record's window reaches into the time."""
     figures = row.content().get("figures")
-    window = isinstance(figures, dict) and "gap_mj" in figures
-    if not window or row.utc_s < from_s:
+    if not isinstance(figures, dict) or "gap_mj" not in figures or row.utc_s < from_s:
         return False
     return bool(figures["first_s"] < to_s and figures["last_s"] >= from_s)
 
@@ -240,17 +239,16 @@ def _asked(ledger: Ledger, from_s: int, to_s: int) -> tuple[int, int]:
 def _read(
     ledger: Ledger, heads: list[tuple[TreeHead, bytes]], low: int, end: int
 ) -> tuple[list[Kept], int, Frontier]:
-    """Records up to end, the number of the last not after low that names tenants, and the tree
-    before the first record.
+    """Records up to end, the last not after low that names tenants, and the tree before them.
 
     Before a head comes a record of names, so one head back is enough.
-    """  # fmt: skip
+    """
     before = [(head, peaks) for head, peaks in heads if head.size < low]
     if len(before) >= 2:
         head, peaks = before[-2]
         kept, names = _kept(ledger, head.size, low, end)
         if names is not None:
-            return kept, names, Frontier.from_bytes(head.size, peaks).copy()
+            return kept, names, Frontier.from_bytes(head.size, peaks)
     kept, names = _kept(ledger, 0, low, end)
     assert names is not None, "record 0 of a ledger is a START"
     return kept, names, Frontier()
