@@ -6,10 +6,11 @@ period begins and ends, so that two periods side by side have every correction o
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgectl.accounting.apportion import largest_remainder
 from edgectl.accounting.corrections import Correction, Deltas, Margin, Spread, Table, corrections_of
 from edgectl.ledger import Kind, Ledger
 from edgectl.reports.period import first_record
@@ -115,6 +116,27 @@ def _difference(after: Mapping[Way, int], before: Mapping[Way, int]) -> Counter[
     ways = set(after) | set(before)
     found = {way: after.get(way, 0) - before.get(way, 0) for way in ways}
     return Counter({way: amount for way, amount in found.items() if amount})
+
+
+def over_points(
+    change: Change, points: Mapping[int, Mapping[str, int]]
+) -> Iterator[tuple[int, str, int]]:
+    """A minute's change over its points of the plots: by what they booked, else by their scans.
+
+    points   of the minute, as booked: mJ "from" each source and "to" each sink, and "scans"
+
+    Returns point, name and mJ; over the points each name adds up to the change.
+    """
+    total: Counter[str] = Counter()
+    for (source, sink), mj in change.energy_mj.items():
+        total.update({f"from {source}": mj, f"to {sink}": mj})
+    for name, mj in total.items():
+        weights = [each.get(name, 0) for each in points.values()]
+        if not any(weights):
+            weights = [each["scans"] for each in points.values()]
+        parts = largest_remainder(abs(mj), weights)
+        for point, part in zip(points, parts, strict=True):
+            yield point, name, part if mj > 0 else -part
 
 
 def concerns(said: Mapping[str, Any], from_s: int, to_s: int) -> bool:
