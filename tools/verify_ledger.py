@@ -571,9 +571,10 @@ def sums(mj: Counter[Cell], ug: Counter[Cell]) -> dict[str, Any]:
     found: dict[str, Any] = {"energy_mj": mj.total(), "carbon_ug": ug.total()}
     for name, cells, place in (("energy_mj_by_source", mj, 0), ("carbon_ug_by_source", ug, 0),
                                ("energy_mj_by_sink", mj, 1)):  # fmt: skip
-        by = found[name] = Counter[str]()
+        by: Counter[str] = Counter()
         for cell, amount in cells.items():
             by[cell[place]] += amount
+        found[name] = {key: amount for key, amount in by.items() if amount}
     return found
 
 
@@ -779,10 +780,10 @@ class ReceiptCheck:
         for seq in sorted(records ^ set(stated["correction_records"])):
             why = "does not state it" if seq in records else "has none of this tenant and time"
             raise BadError(f"as a correction the receipt {why}", seq)
-        for name, key in ((name, key) for name, own in found.items() for key in own):
-            own, claim = found[name][key], stated[name][key]
-            if own != (Counter(claim) if isinstance(own, Counter) else claim):
-                raise BadError(f"it states {name} {key} {claim}; its records give {own}")
+        for name, own in found.items():
+            for key in own:
+                if stated[name][key] != own[key]:
+                    raise BadError(f"it states {name} {key} {stated[name][key]}, not {own[key]}")
         return found
 
     def origins(
