@@ -371,7 +371,8 @@ def test_paths_and_changes_of_the_export_are_the_corrected_sums_of_the_report(
     rig = BookRig(tmp_path / "ledger")
     day(rig, range(NOON_S, NOON_S + 240))
     for part, sink, booked_mj, energy_mj in (
-        (1, "IT-A", 720_000_000_000, 730_000_000_001), (1, "IT-A", 720_000_000_000, 725_000_000_000),
+        (1, "IT-A", 720_000_000_000, 730_000_000_001),
+        (1, "IT-A", 720_000_000_000, 725_000_000_000),
         (2, "IT-B", 350_000_000_000, 349_000_000_000), (0, "COOLING", 1, 500_000_000_002),
     ):  # fmt: skip
         rig.correction(NOON_S + 900, 60, part, window(sink, booked_mj, energy_mj, seconds=240))
@@ -379,7 +380,7 @@ def test_paths_and_changes_of_the_export_are_the_corrected_sums_of_the_report(
     output, span = tmp_path / "parquet", ("--from", iso(NOON_S + 30), "--to", iso(NOON_S + 200))
     found = edgectl("export", "--parquet", "--ledger", rig.where, "-o", output, *span)
     assert found.exit_code == 0, found.output
-    (query,) = re.findall(r'duckdb -c "(SELECT[^"]* UNION ALL [^"]*)"',
+    (query,) = re.findall(r'duckdb -c "(SELECT[^"]* UNION ALL\s[^"]*)"',
                           Path("docs/reports.md").read_text(encoding="utf-8"))  # fmt: skip
     rows = duckdb.sql(query.replace("parquet/", f"{output}/")).fetchall()
     books = books_of(rig.where, (NOON_S + 30, NOON_S + 200))
