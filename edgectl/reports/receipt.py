@@ -86,7 +86,7 @@ def make_receipt(
     end = _end(ledger, tenant, part, high, head.size)
     found = [
         row.content() for row in ledger.rows(Kind.CORRECTION, low, end + 1)
-        if _has(row, part) and _meets(row, from_s, to_s)
+        if _has(row, part) and _concerns(row, from_s, to_s)
     ]  # fmt: skip
     begin = _begin(ledger, found, from_s, low)
     before = _second_before(ledger, begin)
@@ -152,18 +152,21 @@ def _has(row: Row, part: int) -> bool:
     return len(row.parts) > part and bool(row.parts[part])
 
 
-def _meets(row: Row, from_s: int, to_s: int) -> bool:
-    """Whether a CORRECTION record's window reaches into the time."""
-    figures = row.content().get("figures")
-    if not isinstance(figures, dict) or "gap_mj" not in figures or row.utc_s < from_s:
-        return False
-    return bool(figures["first_s"] < to_s and figures["last_s"] >= from_s)
+def _concerns(row: Row, from_s: int, to_s: int) -> bool:
+    """Whether a CORRECTION record's window reaches into the time; of another kind, its own time."""
+    figures = row.content()["figures"]
+    if "gap_mj" not in figures:
+        return from_s <= row.utc_s < to_s
+    window = figures["first_s"] < to_s and figures["last_s"] >= from_s
+    return bool(window and row.utc_s >= from_s)
 
 
 def _begin(ledger: Ledger, found: Iterable[dict[str, Any]], from_s: int, low: int) -> int:
     """The first second to show: that of the first window, of its run, that reaches in."""
     firsts: dict[int, int] = {}
     for content in found:
+        if "gap_mj" not in content["figures"]:
+            continue
         boot_id, first_s = content["figures"]["boot_id"], content["figures"]["first_s"]
         if first_s < from_s:
             firsts[boot_id] = min(firsts.get(boot_id, first_s), first_s)
@@ -189,7 +192,7 @@ def _totals(shown: list[Kept], span: Span, from_s: int, to_s: int) -> dict[str, 
     rows = [
         each.row for each in shown
         if each.row.kind is Kind.CORRECTION and each.seq >= span.low
-        and _has(each.row, span.part) and _meets(each.row, from_s, to_s)
+        and _has(each.row, span.part) and _concerns(each.row, from_s, to_s)
     ]  # fmt: skip
     own = OwnBooks(corrections_of(row.content() for row in rows), from_s, to_s)
     names: dict[int, dict[str, Any]] = {}

@@ -137,6 +137,9 @@ def test_a_ledger_with_corrections_verifies_and_a_receipt_shows_a_tenant_his_own
     assert len(corrections) > 8
     assert shown["seconds"] == 201
     assert {each["figures"]["sink"] for each in shown["corrections"]} == {"IT-A", "IT-B"}
+    added = [each["figures"]["energy_mj"] - each["figures"]["booked_mj"]
+             for each in shown["corrections"]]  # fmt: skip
+    assert shown["change"]["energy_mj"] == sum(added) != 0
 
 
 def test_while_the_ledger_takes_nothing_corrections_wait_and_nothing_is_kept(

@@ -156,6 +156,17 @@ def test_of_two_corrections_of_a_window_the_later_holds_in_a_receipt_too(tmp_pat
     assert len(shown["corrections"]) == 2, "both are told"
 
 
+def test_a_correction_of_another_kind_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    rig = BookRig(tmp_path)
+    for at in range(60):
+        rig.second(NOON_S + at, {("grid", "IT-A"): (500, 50)})
+        if at == 30:
+            rig.correction(NOON_S + 30, 1, 1, {"note": "class plate misread"})
+    shown = summary(rig.write(), "acme", NOON_S, NOON_S + 60)
+    assert [each["figures"] for each in shown["corrections"]] == [{"note": "class plate misread"}]
+    assert shown["as_corrected"] == shown["as_booked"]
+
+
 def test_a_receipt_says_up_to_when_it_knows_corrections(tmp_path: Path) -> None:
     """A head that was signed before the correction knows nothing of it, and says so."""
     rig = BookRig(tmp_path)
