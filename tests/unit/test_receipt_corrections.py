@@ -11,9 +11,13 @@ import pytest
 import verify_ledger as stranger
 from receipt_rig import Change, Document, checked, hide, places, raw, receipt, summary, window
 from report_rig import NOON_S, START_S, BookRig, books_of, document_of
+from typer.testing import CliRunner
 
+from edgectl.cli.main import command_line
 from edgectl.ledger import Cursor, Kind, Ledger, Row
+from edgectl.ledger.keys import load_public
 from edgectl.ledger.payload import unpacked
+from edgectl.reports.words import iso
 
 MINUTES = (NOON_S, NOON_S + 120)
 
@@ -184,6 +188,12 @@ def test_a_receipt_says_up_to_when_it_knows_corrections(tmp_path: Path) -> None:
     assert [each["head_number"] for each in known.values()] == [0, 1, 2, 2]
     times = [each["corrections_known_to_utc_s"] - NOON_S for each in known.values()]
     assert times == [119, 900, 3_600, 3_600]
+    output = tmp_path / "early.receipt"
+    words = ("--tenant", "acme", "--from", iso(NOON_S), "--to", iso(NOON_S + 60), "--corrected-to",
+             iso(NOON_S), "--ledger", str(tmp_path), "-o", str(output))  # fmt: skip
+    assert CliRunner().invoke(command_line("receipt"), ["receipt", *words]).exit_code == 0
+    said = stranger.verify_receipt(output, load_public(tmp_path / "rig.key.pub"))
+    assert said["head_number"] == 0
 
 
 def sign_after(rig: BookRig, counts: Sequence[int]) -> None:
