@@ -17,6 +17,7 @@ from edgectl.cli.main import command_line
 from edgectl.ledger import Cursor, Kind, Ledger, Row
 from edgectl.ledger.keys import load_public
 from edgectl.ledger.payload import unpacked
+from edgectl.reports.page import html_of
 from edgectl.reports.words import iso
 
 MINUTES = (NOON_S, NOON_S + 120)
@@ -132,10 +133,13 @@ def test_where_the_site_must_balance_the_report_says_how_far_it_leaves_the_recei
         (0, window("COOLING", 0, 30_000, seconds=120)),
     )  # fmt: skip
     shown = summary(where, "acme", *MINUTES)["as_corrected"]
-    own = document_of(where, books=books_of(where, MINUTES), tenant="acme")["corrected"]
+    document = document_of(where, books=books_of(where, MINUTES), tenant="acme")
+    own = document["corrected"]
     assert own["corrected_mj"] == shown["energy_mj"] == 90_000
     assert own["receipt_ug"] == shown["carbon_ug"]
     assert own["balance_mj"] > 0
+    said = "of it from another source, because here all of the site must add up"
+    assert said in html_of(document, {})
     assert own["corrected_ug"] - own["balance_ug"] == shown["carbon_ug"]
 
 
