@@ -99,7 +99,7 @@ class BookRig:
                 "carbon_ug": integers([ug for _, ug in own.values()]),
             }  # fmt: skip
             content |= {
-                "samples": scans, "good_samples": scans,
+                "samples": scans, "good_samples": scans, "used_max_mg_per_kwh": mg,
                 "through": bytes(source for source, _ in fed[part]),
                 "through_mj": integers([origins_mj for _, origins_mj in fed[part]]),
             } if part else self._own(

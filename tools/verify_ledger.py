@@ -14,12 +14,16 @@ import argparse
 import base64
 import gzip
 import hashlib
+import io
 import json
 import sqlite3
 import struct
 import sys
 import zlib
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +34,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 PAGE = 4096
+UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error, struct.error)
+Cell = tuple[str, str]  # source and sink
+Amount = tuple[str, str, int, int]  # the same, with mJ and ug
 MONTH = "[0-9][0-9][0-9][0-9]-[0-9][0-9]"
 UNPACKED_MAX = 64 << 20
 TABLES = sorted((
@@ -60,6 +67,20 @@ class UnreadableError(Exception):
 def sha(*parts: bytes) -> bytes:
     """SHA-256 of the parts, one after the other."""
     return hashlib.sha256(b"".join(parts)).digest()
+
+
+def raw(text: str) -> bytes:
+    """Bytes that stand in JSON as base64."""
+    return base64.b64decode(text, validate=True)
+
+
+@contextmanager
+def reading(failure: type[Exception], what: str) -> Iterator[None]:
+    """Whatever cannot be read inside is this failure."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise failure(f"{what}: {error!r}") from error
 
 
 # ---- the tree of RFC 6962, as a stack of whole subtrees
@@ -297,23 +318,19 @@ def rows_of(columns: list[bytes], count: int) -> bytes:
     return mixed.to_bytes(count * width, "little")
 
 
-class Bytes:
+class Bytes(io.BytesIO):
     """Bytes that are taken from the front."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content, self.at = content, 0
 
     def take(self, length: int) -> bytes:
         """The next bytes. Raises ValueError where there are not so many."""
-        taken = self.content[self.at : self.at + length]
-        self.at += length
+        taken = self.read(length)
         if len(taken) != length:
             raise ValueError("a pack is cut off")
         return taken
 
-    def left(self) -> int:
-        """How many there still are."""
-        return len(self.content) - self.at
+    def left(self) -> bool:
+        """Whether there still are some."""
+        return self.tell() < len(self.getbuffer())
 
 
 def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
@@ -323,7 +340,7 @@ def records_of(body: bytes) -> list[tuple[bytes, list[bytes], bytes]]:
         (length,) = struct.unpack(">I", quiet.take(4))
         noise = Bytes(quiet.take(length))
         inflater = zlib.decompressobj()
-        quiet = Bytes(inflater.decompress(quiet.take(quiet.left()), UNPACKED_MAX))
+        quiet = Bytes(inflater.decompress(quiet.read(), UNPACKED_MAX))
         if not inflater.eof or inflater.unused_data or inflater.unconsumed_tail:
             raise ValueError("a pack is cut off")
     elif body[:1] != b"\0":
@@ -440,9 +457,7 @@ class LedgerCheck:
         )
         for first, count, seconds, utc_s, root, body in rows:
             if first != self.tree.size:
-                raise BadError(
-                    f"after record {self.tree.size - 1} comes {first}", self.tree.size, utc_s
-                )
+                raise BadError(f"in its place comes {first}", self.tree.size, utc_s)
             try:
                 records = records_of(body)
             except (ValueError, struct.error, zlib.error) as error:
@@ -465,19 +480,13 @@ class LedgerCheck:
             if len(records) != count or seconds:
                 raise BadError(f"a pack of {count} holds {len(records)}", first, utc_s)
             if self.tree.root() != root:
-                raise BadError(
-                    "the tree up to its pack's end is not as it was written", first, utc_s
-                )
+                raise BadError("the tree up to its pack's end is another one", first, utc_s)
 
     def hold(self, head: Head, before: int) -> None:
         if head.size > self.tree.size:
-            raise BadError(
-                f"head {head.number} has {head.size} records; here they end", self.tree.size
-            )
+            raise BadError(f"head {head.number} has {head.size}; here they end", self.tree.size)
         if self.roots.get(head.size) != head.root:
-            raise BadError(
-                f"not all from it to {head.size - 1} are those of head {head.number}", before
-            )
+            raise BadError(f"from it to {head.size - 1} not all are head {head.number}'s", before)
 
     def finish(self) -> str:
         if not self.heads:
@@ -542,14 +551,31 @@ def hold_change(part: bytes, seq: int, utc_s: int) -> dict[str, Any]:
     """A meter was changed, as a signed statement says: its own signature must be good."""
     own = said_by(part)
     text = ("edgectl.meter-swap/1\n" + own["statement"]).encode()
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(own["key"]))
-        key.verify(bytes.fromhex(own["signature"]), text)
-    except (InvalidSignature, ValueError) as error:
-        raise BadError(
-            f"that {own['meter']} was changed is not signed by the key it names", seq, utc_s
-        ) from error
+    if not signed(bytes.fromhex(own["key"]), bytes.fromhex(own["signature"]), text):
+        raise BadError(f"change of {own['meter']}: not signed by the key it names", seq, utc_s)
     return own
+
+
+def shares(amount: int, weights: list[int]) -> list[int]:
+    """Whole parts: rounded down, what is left to the largest fractions, then to the earlier."""
+    whole = sum(weights)
+    parts = [amount * each // whole for each in weights]
+    order = sorted(range(len(parts)), key=lambda at: (-(amount * weights[at] % whole), at))
+    for at in order[: amount - sum(parts)]:
+        parts[at] += 1
+    return parts
+
+
+def sums(mj: Counter[Cell], ug: Counter[Cell]) -> dict[str, Any]:
+    """Of cells by source and sink."""
+    found: dict[str, Any] = {"energy_mj": mj.total(), "carbon_ug": ug.total()}
+    for name, cells, place in (("energy_mj_by_source", mj, 0), ("carbon_ug_by_source", ug, 0),
+                               ("energy_mj_by_sink", mj, 1)):  # fmt: skip
+        by: Counter[str] = Counter()
+        for cell, amount in cells.items():
+            by[cell[place]] += amount
+        found[name] = {key: amount for key, amount in by.items() if amount}
+    return found
 
 
 class ReceiptCheck:
@@ -560,83 +586,111 @@ class ReceiptCheck:
         self.part = int(document["part"])
         self.low_s, self.high_s = int(document["from_utc_s"]), int(document["to_utc_s"])
         self.names: dict[int, dict[str, Any]] = {}  # by run of the controller
-        self.energy_mj: Counter[str] = Counter()
-        self.carbon_ug: Counter[str] = Counter()
+        self.mj, self.ug = Counter(), Counter()  # type: Counter[Cell], Counter[Cell]
         self.origin_mj: Counter[str] = Counter()
         self.seconds = self.scans = self.missed = self.samples = self.good = self.gaps = 0
         self.clocks: Counter[str] = Counter()
         self.counters: dict[tuple[str, str, str], list[float]] = {}
         self.corrections: list[dict[str, Any]] = []
+        self.windows: dict[tuple[Any, ...], dict[str, Any]] = {}  # by run, sink and seconds
+        # By run and first second, the seconds of a minute: UTC, highest factor used, cells.
+        self.minutes: dict[tuple[int, int], list[tuple[int, int, list[Amount]]]] = {}
+        self.minute, self.now = (-1, -1), []  # type: tuple[int, int], list[Any]
         self.factors: dict[bytes, dict[str, Any]] = {}  # by the name that seconds give them
         self.used: dict[bytes, list[int]] = {}  # seconds, scans, least and greatest age in s
         self.defaults = self.unknown = 0  # scans
         self.changes: list[dict[str, Any]] = []  # of meters
-        self.reached = self.left = False  # the first second asked for, and the one after the last
+        self.reached = self.closed = False  # the first second asked for; another list of tenants
+        # Run and time of the last second without its part before; what is before is not known.
+        self.edge = None if document["first"] else (-1, -1)  # type: tuple[int, int] | None
+        self.known = (-1, -1)  # the last record shown of this list of tenants, and its time
 
     def record(self, seq: int, shown: dict[str, str]) -> bytes:
         """The leaf of one record; what it shows is taken in."""
         if "leaf" in shown:
-            if self.reached and not self.left:
-                raise BadError("its head is left out, inside the time of the receipt", seq)
-            return base64.b64decode(shown["leaf"], validate=True)
-        head, commitments = (
-            base64.b64decode(shown[name], validate=True) for name in ("head", "commitments")
-        )
+            if self.reached:
+                raise BadError("its head is left out, inside the time or after it", seq)
+            self.edge = None
+            return raw(shown["leaf"])
+        head, commitments = raw(shown["head"]), raw(shown["commitments"])
         said, part = said_by(head), b""
         if said["seq"] != seq or said["site"] != self.document["site"]:
             raise BadError(f"record {said['seq']} of {said['site']} stands in its place", seq)
         if "part" in shown:
-            salt, part = (base64.b64decode(shown[n], validate=True) for n in ("salt", "part"))
+            salt, part = raw(shown["salt"]), raw(shown["part"])
             own = commitments[32 * self.part : 32 * self.part + 32]
             if len(salt) != 16 or sha(b"\2", salt, part) != own:
-                raise BadError(
-                    "the tenant's part is not the one that was recorded", seq, said["utc_s"]
-                )
+                raise BadError("its part is not the one that was recorded", seq, said["utc_s"])
         self.take(seq, said, part, whole="part" in shown or not commitments)
         return sha(b"\0", head, commitments)
 
     def take(self, seq: int, said: dict[str, Any], part: bytes, whole: bool) -> None:
-        kind, own = said["kind"], said_by(part) if part else {}
+        kind, own, utc_s = said["kind"], said_by(part) if part else {}, said["utc_s"]
         if kind in ("start", "names") and whole:
             self.names[said["boot_id"]] = own
             if own["tenant"] != self.document["tenant"]:
-                raise BadError(f"its part is that of {own['tenant']}", seq, said["utc_s"])
+                raise BadError(f"its part is that of {own['tenant']}", seq, utc_s)
         if kind == "factor":
             self.factors[sha(said["factor"])[:8]] = said_by(said["factor"])
-        inside = self.low_s <= said["utc_s"] < self.high_s
-        if kind == "second":
-            self.left |= self.reached and said["utc_s"] >= self.high_s
-            self.reached |= inside
-        if not inside or kind in ("start", "names"):
+        needed = inside = self.low_s <= utc_s < self.high_s
+        if kind == "second" and not self.reached:
+            needed |= whole  # before its time: a correction's window begins here
+            self.edge = self.edge if self.edge and whole else (said["boot_id"], utc_s)
+        self.reached |= kind == "second" and inside
+        self.closed |= kind == "start" and self.reached and not whole
+        if not self.closed:
+            self.known = seq, utc_s
+            needed |= kind == "correction" and self.reached
+        if kind in ("start", "names") or not needed:
             return
         if not whole:
-            raise BadError("the tenant's part is left out", seq, said["utc_s"])
+            raise BadError("the tenant's part is left out", seq, utc_s)
         if kind == "second":
             self.second(seq, said, own)
         elif kind == "gap":
             self.gaps += 1
-        elif kind == "correction" and own:
-            self.corrections.append({"refers_to": said["refers_to"], **own})
+        elif kind == "correction" and own and utc_s >= self.low_s:
+            self.correction(seq, {"refers_to": said["refers_to"], **own}, inside)
         elif kind == "meter" and own and said["what"] == "swap":
-            self.changes.append(hold_change(part, seq, said["utc_s"]))
+            self.changes.append(hold_change(part, seq, utc_s))
         elif kind == "counter" and own:
             key = (own["name"], own["unit"], own["source"])
             self.counters.setdefault(key, []).append(own["value"])
 
+    def correction(self, seq: int, own: dict[str, Any], inside: bool) -> None:
+        """Keep one of the time asked for; of two for the same window the later holds."""
+        said = own["figures"]
+        if "gap_mj" in said:
+            inside = said["first_s"] < self.high_s and said["last_s"] >= self.low_s
+            if inside:
+                key = said["boot_id"], said["sink"], said["first_s"], said["last_s"]
+                self.windows[key] = {"record": seq, **said}
+        if inside:
+            self.corrections.append({"record": seq, **own})
+
     def second(self, seq: int, said: dict[str, Any], own: dict[str, Any]) -> None:
-        names = self.names.get(said["boot_id"])
+        names, utc_s = self.names.get(said["boot_id"]), said["utc_s"]
         if names is None:
-            raise BadError("no record names the loads of this run", seq, said["utc_s"])
-        sinks = {index for index, _ in names["sinks"]}
+            raise BadError("no record names the loads of this run", seq, utc_s)
+        sinks, cells = dict(names["sinks"]), []
         count = len(own["cells"]) // 2
         energy = struct.unpack(f"<{count}q", own["energy_mj"])
         carbon = struct.unpack(f"<{count}q", own["carbon_ug"])
         for at in range(count):
             source, sink = own["cells"][2 * at], own["cells"][2 * at + 1]
             if sink not in sinks:
-                raise BadError(f"sink {sink} is none of the tenant's", seq, said["utc_s"])
-            self.energy_mj[names["sources"][source]] += energy[at]
-            self.carbon_ug[names["sources"][source]] += carbon[at]
+                raise BadError(f"sink {sink} is none of the tenant's", seq, utc_s)
+            cells.append((names["sources"][source], sinks[sink], energy[at], carbon[at]))
+        minute = said["boot_id"], self.span(utc_s)[0]
+        if minute != self.minute:  # one that a clock set back brings again is not corrected again
+            self.minute, self.now = minute, []
+            self.minutes.setdefault(minute, self.now)
+        self.now.append((utc_s, own["used_max_mg_per_kwh"], cells))
+        if not self.low_s <= utc_s < self.high_s:
+            return
+        for name, load, mj, ug in cells:
+            self.mj[name, load] += mj
+            self.ug[name, load] += ug
         self.origins(seq, said, own, names["sources"])
         self.seconds += 1
         self.scans += said["scans"]
@@ -648,9 +702,89 @@ class ReceiptCheck:
         self.unknown += own.get("factor_unknown_scans", 0)
         for name, scans, age_s in struct.iter_unpack("<8sIi", own.get("factors", b"")):
             if name not in self.factors:
-                raise BadError(f"no record shows its factor {name.hex()}", seq, said["utc_s"])
+                raise BadError(f"no record shows its factor {name.hex()}", seq, utc_s)
             use = self.used.setdefault(name, [0, 0, age_s, age_s])
             use[:] = use[0] + 1, use[1] + scans, min(use[2], age_s), max(use[3], age_s)
+
+    def span(self, utc_s: int) -> tuple[int, int]:
+        """The minute of a second, cut where the time of the receipt begins and ends."""
+        start, end = utc_s // 60 * 60, utc_s // 60 * 60 + 60
+        for cut in (self.low_s, self.high_s):
+            start, end = (max(start, cut), end) if cut <= utc_s else (start, min(end, cut))
+        return start, end
+
+    def lay(self, said: dict[str, Any], due: dict[tuple[int, int], Counter[str]]) -> None:
+        """Share a correction out over its minutes: by what they booked, a gap's by time."""
+        first, last, booked, gaps = (said[n] for n in ("first_s", "last_s", "booked_mj", "gaps"))
+        more, whole = said["energy_mj"] - booked, booked or last - first + 1
+        length = sum(gap[1] - gap[0] + 1 for gap in gaps)
+        seen = gap_seen = gap_seconds = given = 0
+        for at in range(bisect_left(self.order, (said["boot_id"], self.span(first)[0])),
+                        bisect_left(self.order, (said["boot_id"], last + 1))):  # fmt: skip
+            for utc_s, _, cells in self.minutes[self.order[at]]:
+                if first <= utc_s <= last:
+                    mj = sum(each for _, sink, each, _ in cells if sink == said["sink"])
+                    seen += mj if booked else 1
+                    if any(gap[0] <= utc_s <= gap[1] for gap in gaps):
+                        gap_seen, gap_seconds = gap_seen + mj, gap_seconds + 1
+            upto = more
+            if last >= self.span(self.order[at][1])[1]:  # not its last minute, which has the rest
+                upto = (1 if more > 0 else -1) * (abs(more) * min(seen, whole) // whole)
+                if gaps and said["gap_mj"] + more >= 0:
+                    upto = (said["gap_mj"] + more) * gap_seconds // length - gap_seen
+            due.setdefault(self.order[at], Counter())[said["sink"]] += upto - given
+            given = upto
+
+    def change(self) -> tuple[Counter[Cell], Counter[Cell]]:
+        """What corrections add: each sink's cells keep their mixture and intensities."""
+        found_mj, found_ug = Counter(), Counter()  # type: Counter[Cell], Counter[Cell]
+        due: dict[tuple[int, int], Counter[str]] = {}
+        self.order = sorted(self.minutes)
+        for window in self.windows.values():
+            self.lay(window, due)
+        for minute, sink, mj in ((at, *each) for at, own in due.items() for each in own.items()):
+            if not self.low_s <= minute[1] < self.high_s:
+                continue
+            has_mj, has_ug, high = Counter[str](), Counter[str](), 0
+            for _, used, cells in self.minutes[minute]:
+                high = max(high, used)
+                for source, load, own_mj, own_ug in cells:
+                    has_mj[source] += own_mj * (load == sink)
+                    has_ug[source] += own_ug * (load == sink)
+            some = sorted(each for each in has_mj if has_mj[each] > 0)
+            if not some:  # nobody can say from the tenant's own what fed it
+                some, has_mj["unmetered"], has_ug["unmetered"] = ["unmetered"], 3_600_000, high
+            sign, parts = 1 if mj > 0 else -1, shares(abs(mj), [has_mj[each] for each in some])
+            for source, part in zip(some, parts, strict=True):
+                found_mj[source, sink] += sign * part
+                found_ug[source, sink] += sign * (has_ug[source] * part // has_mj[source])
+        return found_mj, found_ug
+
+    def totals(self) -> dict[str, Any]:
+        """As booked, what corrections add, as corrected; the receipt must state the same."""
+        edge = self.edge or (-1, self.low_s)
+        if self.low_s <= edge[1] < self.high_s:
+            raise BadError("nothing shows that its first second is the first of its time")
+        sinks = {name for each in self.names.values() for _, name in each["sinks"]}
+        for each in self.windows.values():
+            if each["sink"] not in sinks:
+                raise BadError(f"it corrects {each['sink']}, none of the tenant's", each["record"])
+            if edge[0] == each["boot_id"] and edge[1] >= each["first_s"]:
+                raise BadError("not all seconds that it corrects are shown", each["record"])
+        more_mj, more_ug = self.change()
+        found = {"as_booked": sums(self.mj, self.ug), "change": sums(more_mj, more_ug)}
+        self.mj.update(more_mj)
+        self.ug.update(more_ug)
+        found["as_corrected"] = sums(self.mj, self.ug)
+        stated, records = self.document["totals"], {each["record"] for each in self.corrections}
+        for seq in sorted(records ^ set(stated["correction_records"])):
+            why = "does not state it" if seq in records else "has none of this tenant and time"
+            raise BadError(f"as a correction the receipt {why}", seq)
+        for name, own in found.items():
+            for key in own:
+                if stated[name][key] != own[key]:
+                    raise BadError(f"it states {name} {key} {stated[name][key]}, not {own[key]}")
+        return found
 
     def origins(
         self, seq: int, said: dict[str, Any], own: dict[str, Any], sources: list[str]
@@ -673,8 +807,8 @@ class ReceiptCheck:
                 self.origin_mj[sources[source]] += amount
 
     def summary(self, head: Head) -> dict[str, Any]:
-        energy, carbon = sum(self.energy_mj.values()), sum(self.carbon_ug.values())
-        counters = []
+        totals, counters = self.totals(), []
+        carbon = totals["as_corrected"]["carbon_ug"]
         for (name, unit, source), values in sorted(self.counters.items()):
             # A counter that starts anew counts from nothing: falls add what follows them.
             pairs = pairwise(values)
@@ -687,12 +821,12 @@ class ReceiptCheck:
             "from_utc_s": self.low_s, "to_utc_s": self.high_s, "seconds": self.seconds,
             "scans": self.scans, "missed_scans": self.missed, "gaps": self.gaps,
             "samples": self.samples, "good_samples": self.good, "clock": dict(self.clocks),
-            "energy_mj": energy, "carbon_ug": carbon,
-            "energy_mj_by_source": dict(self.energy_mj),
-            "carbon_ug_by_source": dict(self.carbon_ug),
-            "energy_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
-            "counters": counters,
-            "corrections": self.corrections, "meters_changed": self.changes, "factors": [
+            **totals,
+            "booked_mj_by_origin": {name: mj for name, mj in self.origin_mj.items() if mj},
+            "counters": counters, "corrections": self.corrections,
+            "corrections_known_to_record": self.known[0],
+            "corrections_known_to_utc_s": self.known[1],
+            "meters_changed": self.changes, "factors": [
                 {"name": name.hex(), **self.factors[name], **dict(zip(
                     ("seconds", "scans", "age_min_s", "age_max_s"), use, strict=True))}
                 for name, use in self.used.items()
@@ -716,17 +850,13 @@ def cover(first: int, end: int) -> list[int]:
 
 def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
     """What a receipt proves. Raises BadError, UnreadableError."""
-    try:
+    with reading(UnreadableError, f"{path}: it is not a receipt"):
         document = json.loads(gzip.decompress(path.read_bytes()))
-        if document["format"] != "edgectl.receipt/1":
+        if document["format"] != "edgectl.receipt/2":
             raise UnreadableError(f"{path}: not a receipt of a known form")
-        check = ReceiptCheck(document)
-        first = int(document["first"])
-        left, right = (base64.b64decode(document[n], validate=True) for n in ("left", "right"))
-        shown = list(document["records"])
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise UnreadableError(f"{path}: it is not a receipt: {error}") from error
-    try:
+        check, first, shown = ReceiptCheck(document), int(document["first"]), document["records"]
+        left, right = raw(document["left"]), raw(document["right"])
+    with reading(BadError, "it cannot be read"):
         head = head_of(document, key)
         tree = Tree(first, left)
         for seq, each in enumerate(shown, start=first):
@@ -736,13 +866,11 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
             raise BadError("its hashes do not complete the tree of its head")
         for at, level in enumerate(levels):
             tree.add(right[32 * at : 32 * at + 32], level)
-    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
-        raise BadError(f"it cannot be read: {error!r}") from error
-    if tree.root() != head.root:
-        raise BadError(f"its records are not those of signed head {head.number}")
-    if not check.seconds:
-        raise BadError("it holds no second of the time it is for")
-    return check.summary(head)
+        if tree.root() != head.root:
+            raise BadError(f"its records are not those of signed head {head.number}")
+        if not check.seconds:
+            raise BadError("it holds no second of the time it is for")
+        return check.summary(head)
 
 
 # ---- one record of a verifier's sample
@@ -750,21 +878,14 @@ def verify_receipt(path: Path, key: bytes) -> dict[str, Any]:
 
 def verify_record(path: Path, key: bytes) -> dict[str, Any]:
     """What a sampled record says, proved (RFC 9162, 2.1.3.2). Raises BadError, UnreadableError."""
-    try:
+    with reading(UnreadableError, f"{path}: it is not a sampled record"):
         document = json.loads(path.read_bytes())
         if document["format"] != "edgectl.record/1":
             raise UnreadableError(f"{path}: not a sampled record of a known form")
         seq, proof = int(document["seq"]), [bytes.fromhex(each) for each in document["proof"]]
-        head, *rest = (
-            base64.b64decode(text, validate=True)
-            for text in (
-                document["record"],
-                *(p[n] for p in document["parts"] for n in ("salt", "part")),
-            )
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableError(f"{path}: it is not a sampled record: {error}") from error
-    try:
+        head = raw(document["record"])
+        rest = [raw(part[name]) for part in document["parts"] for name in ("salt", "part")]
+    with reading(BadError, f"record {seq}: it cannot be read"):
         tree, said = head_of(document, key), said_by(head)
         pairs = zip(rest[::2], rest[1::2], strict=True)
         node = sha(b"\0", head, *(sha(b"\2", salt, part) for salt, part in pairs))
@@ -782,19 +903,11 @@ def verify_record(path: Path, key: bytes) -> dict[str, Any]:
         if last or node != tree.root or any(len(salt) != 16 for salt in rest[::2]):
             raise BadError(f"it is not the one under signed head {tree.number}", seq)
         owns = [said_by(each) for each in rest[1::2]]
-        sums = {name: sum(sum(struct.unpack(f"<{len(own[name]) // 8}q", own[name]))
-                          for own in owns) for name in ("energy_mj", "carbon_ug")}  # fmt: skip
-    except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
-        raise BadError(f"it cannot be read: {error!r}", seq) from error
-    return {
-        "site": said["site"],
-        "record": seq,
-        "utc_s": said["utc_s"],
-        **sums,
-        "clock": said["clock"],
-        "head_number": tree.number,
-        "head_records": tree.size,
-    }
+        total = {name: sum(sum(struct.unpack(f"<{len(own[name]) // 8}q", own[name]))
+                           for own in owns) for name in ("energy_mj", "carbon_ug")}  # fmt: skip
+        return {"site": said["site"], "record": seq, "utc_s": said["utc_s"], **total,
+                "clock": said["clock"], "head_number": tree.number,
+                "head_records": tree.size}  # fmt: skip
 
 
 def read_heads(path: Path) -> list[Head]:

@@ -1,8 +1,9 @@
 """CORRECTION records over what was booked: the counters' energy, the booked shape.
 
-A correction gives a source or a sink other energy. Its cells keep their mixture, and their
-carbon goes with them at the interval's intensities; what is added to or taken from a metered
-row or column comes from losses, which no meter measures. Where there are no losses left, more
+A correction gives a source or a sink other energy. A sink's cells keep their mixture and their
+own intensities, so that whose sink it is can work out the same from these cells alone
+(`own_changes`); what is added to or taken from a metered row or column comes from losses, which
+no meter measures. Where there are no losses left, more
 arrived than was seen to leave, and the difference is unmetered, as the kernel books it; where
 a lost meter's substitute had called for unmetered energy, that goes first. So every metered
 row and column is what its counter says, and the table still adds up.
@@ -219,8 +220,39 @@ def _moved(gap: tuple[int, int, int, int], start_s: int, end_s: int) -> dict[Gra
     return {Grade.ESTIMATED: held, Grade.SUBSTITUTED: upto - before - held}
 
 
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """What is added to one cell of a sink."""
+
+    source: str
+    mj: int
+    ug: int
+
+
+def own_changes(
+    cells: Mapping[str, tuple[int, int]], difference_mj: int, high_mg_per_kwh: int
+) -> list[CellChange]:
+    """A sink's difference over its own cells: they keep their mixture and their intensities.
+
+    cells             mJ and ug of the sink by source, over one interval
+    high_mg_per_kwh   the highest factor used; where the sink has no cell nobody can say from the
+                      sink's own what fed it: unmetered energy at this factor
+    """
+    some = {source: each for source, each in sorted(cells.items()) if each[0] > 0}
+    some = some or {UNMETERED: (MJ_MG_PER_UG, high_mg_per_kwh)}
+    sign = -1 if difference_mj < 0 else 1
+    parts = largest_remainder(abs(difference_mj), [mj for mj, _ in some.values()])
+    return [
+        CellChange(source, sign * part, sign * (ug * part // mj))
+        for (source, (mj, ug)), part in zip(some.items(), parts, strict=True)
+    ]
+
+
 class Table:
-    """Cells of one interval, while they are put right."""
+    """Cells of one interval, while they are put right.
+
+    own_mj, own_ug   what each sink's own cells alone make of the corrections, by cell
+    """
 
     def __init__(
         self, energy_mj: Mapping[Cell, int], carbon_ug: Mapping[Cell, int], high_mg_per_kwh: int
@@ -228,6 +260,8 @@ class Table:
         """high_mg_per_kwh   for energy whose source has no intensity here: the highest used."""
         self.energy_mj = Counter(energy_mj)
         self.carbon_ug = Counter(carbon_ug)
+        self.own_mj, self.own_ug = Counter[Cell](), Counter[Cell]()
+        self._high_mg_per_kwh = high_mg_per_kwh
         self._high = Fraction(high_mg_per_kwh, MJ_MG_PER_UG)
         rows_mj, rows_ug = Counter[str](), Counter[str]()
         for (source, sink), mj in energy_mj.items():
@@ -253,17 +287,29 @@ class Table:
 
     def _column(self, sink: str, difference_mj: int) -> None:
         """A sink's difference, by the mixture it had; else by that of the whole site."""
-        weights = {at: mj for (at, to), mj in self.energy_mj.items() if to == sink and mj > 0}
-        weights = weights or {each: mj for each, mj in self._rows_mj.items() if mj > 0}
-        weights = weights or {UNMETERED: 1}
+        cells = {at: (mj, self.carbon_ug[at, sink]) for (at, to), mj in self.energy_mj.items()
+                 if to == sink}  # fmt: skip
+        own = own_changes(cells, difference_mj, self._high_mg_per_kwh)
+        for each in own:
+            self.own_mj[each.source, sink] += each.mj
+            self.own_ug[each.source, sink] += each.ug
+        if not any(mj > 0 for mj, _ in cells.values()):
+            own = self._by_site(difference_mj)
+        for each in own:
+            self.energy_mj[each.source, sink] += each.mj
+            self.carbon_ug[each.source, sink] += each.ug
+            self.energy_mj[each.source, LOSSES] -= each.mj
+            self.carbon_ug[each.source, LOSSES] -= each.ug
+
+    def _by_site(self, difference_mj: int) -> list[CellChange]:
+        """A difference by the mixture of all sources, at their intensities."""
+        weights = {each: mj for each, mj in self._rows_mj.items() if mj > 0} or {UNMETERED: 1}
+        sign = -1 if difference_mj < 0 else 1
         parts = largest_remainder(abs(difference_mj), list(weights.values()))
-        for source, part in zip(weights, parts, strict=True):
-            if difference_mj < 0:
-                self._move(source, sink, LOSSES, part)
-            else:
-                ug = self._add(source, sink, part)
-                self.energy_mj[source, LOSSES] -= part
-                self.carbon_ug[source, LOSSES] -= ug
+        return [
+            CellChange(at, sign * mj, sign * int(mj * self._ug_per_mj.get(at, self._high)))
+            for at, mj in zip(weights, parts, strict=True)
+        ]
 
     def _add(self, source: str, sink: str, mj: int) -> int:
         """Energy at its source's intensity; returns its carbon."""
@@ -331,7 +377,8 @@ class Table:
         left_ug = self.carbon_ug[source, LOSSES]
         if self.energy_mj[source, LOSSES] > 0 and left_ug >= 0:
             return
-        row = [(mj, to) for (at, to), mj in self.energy_mj.items() if at == source and mj > 0]
+        row = [(mj, to) for (at, to), mj in self.energy_mj.items()
+               if at == source and to != LOSSES and mj > 0]  # fmt: skip
         if left_ug and row:
             self.carbon_ug[source, LOSSES] = 0
             self.carbon_ug[source, max(row)[1]] += left_ug

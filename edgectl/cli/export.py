@@ -19,8 +19,9 @@ from edgectl.reports.parquet import export as export_parquet
 from edgectl.reports.period import period_of
 
 EPILOG = """\b
-A folder a month: seconds, paths, tenants; and heads.parquet. What is exported proves nothing by
-itself: edgectl verify checks the ledger it came from.
+A folder a month: seconds, paths, tenants, as booked; corrections.parquet, what they add to the
+paths in changes.parquet, and heads.parquet. What is exported proves nothing by itself: edgectl
+verify checks the ledger it came from.
 
 \b
 exit status
@@ -43,7 +44,7 @@ def export(
     from_utc: From = None,
     to_utc: To = None,
 ) -> None:
-    """Write seconds, paths, tenants and signed heads as columns."""
+    """Write seconds, paths, tenants, corrections and signed heads as columns."""
     if not parquet:
         raise _refused("no form was named", "Say --parquet, the one form there is.")
     if output.exists() and any(output.iterdir()):

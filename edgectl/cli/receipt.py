@@ -8,12 +8,13 @@ import typer
 
 from edgectl.errors import ReceiptError
 from edgectl.ledger import Ledger, data_dir
-from edgectl.ledger.receipt import make_receipt
 from edgectl.ledger.verify import find_files, site_of
+from edgectl.reports.receipt import make_receipt
 
 EPILOG = """\b
 The tenant checks it with nothing of edgectl, and with the public key they were once given:
   verify_ledger.py receipt FILE --key KEY
+It has the corrections of its time that were appended up to the signed head it rests on.
 
 \b
 exit status
@@ -28,6 +29,14 @@ def receipt(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     from_utc: Annotated[str, typer.Option("--from", help="UTC: 2026-11-01, 2026-11-01T08:00.")],
     to_utc: Annotated[str, typer.Option("--to", help="UTC, not included.")],
+    corrected_to: Annotated[
+        str | None,
+        typer.Option(
+            "--corrected-to",
+            help="UTC: rest on the first signed head from then on, with the corrections up to it. "
+            "[half an hour after --to, else the newest head]",
+        ),
+    ] = None,
     ledger: Annotated[
         Path | None,
         typer.Option("--ledger", help="Its directory. [$EDGECTL_DATA_DIR, else ./edgectl-data]"),
@@ -40,7 +49,8 @@ def receipt(
     directory = data_dir(ledger)
     name = site or _only_site(directory)
     with Ledger(name, directory, read_only=True) as opened:
-        content = make_receipt(opened, tenant, seconds(from_utc), seconds(to_utc))
+        until_s = None if corrected_to is None else seconds(corrected_to)
+        content = make_receipt(opened, tenant, seconds(from_utc), seconds(to_utc), until_s)
     output.write_bytes(content)
     typer.echo(f"{output}: {len(content)} bytes, the receipt of {tenant} at {name}")
 

@@ -7,7 +7,7 @@ integers. The report prints the difference, which is 0.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
 from edgectl.ledger.origins import ACCOUNTS, ORIGINS
 from edgectl.ledger.payload import FIGURES, SECOND_NS
-from edgectl.reports.minutes import Change, Corrector, concerns
+from edgectl.reports.minutes import Change, Corrector, concerns, over_points
 from edgectl.reports.mixture import by_origin
 from edgectl.reports.period import first_record
 from edgectl.reports.provenance import Provenance
@@ -102,7 +102,8 @@ class Books:
     names: Names | None = None
     runs: list[Names] = field(default_factory=list)
     hours: dict[int, Hour] = field(default_factory=dict)  # by first second
-    series: dict[int, Counter[str]] = field(default_factory=dict)  # mJ by source and load kind
+    series: dict[int, Counter[str]] = field(default_factory=dict)  # mJ from sources, to sinks
+    series_change: dict[int, Counter[str]] = field(default_factory=dict)  # by corrections
     intensity: dict[int, list[float]] = field(default_factory=dict)  # sum, count of g/kWh
     stocks: dict[str, Stock] = field(default_factory=dict)
     samples: dict[str, list[int]] = field(default_factory=dict)  # by tenant: all, good
@@ -153,20 +154,22 @@ def step_of(seconds: int) -> int:
 
 
 def read_books(
-    ledger: Ledger, from_s: int, to_s: int, efficiency: Mapping[str, tuple[float, float]]
-) -> Books:
+    ledger: Ledger, from_s: int, to_s: int, efficiency: Mapping[str, tuple[float, float]],
+    corrected: Callable[[int, Change], None] | None = None,
+) -> Books:  # fmt: skip
     """Read it.
 
     from_s, to_s   UTC, the last not included
     efficiency     by battery: of charging and discharging, to tell what it held when a run began;
                    1 for those not named
+    corrected      is told the first second of every minute that corrections change, and the change
 
     Raises LedgerError where it cannot be read, ReportError where the period has no second.
     """
     books = Books(ledger.site, from_s, to_s, step_of(to_s - from_s))
     corrector = Corrector.of(ledger, from_s, to_s)
     begin_s = corrector.begin_s - MINUTE_S
-    reader = _Reader(books, efficiency, corrector)
+    reader = _Reader(books, efficiency, corrector, corrected)
     for row in ledger.rows(None, first_record(ledger, begin_s)):
         reader.take(row)
     reader.flush()
@@ -184,10 +187,11 @@ class _Reader:
     """Takes records in order."""
 
     def __init__(
-        self, books: Books, efficiency: Mapping[str, tuple[float, float]], corrector: Corrector
-    ) -> None:
+        self, books: Books, efficiency: Mapping[str, tuple[float, float]], corrector: Corrector,
+        corrected: Callable[[int, Change], None] | None = None,
+    ) -> None:  # fmt: skip
         self.books = books
-        self.corrector = corrector
+        self.corrector, self.corrected = corrector, corrected
         self.efficiency = efficiency
         self.names: Names | None = None
         self.joined: Names | None = None  # the last run that is in books.names
@@ -195,6 +199,7 @@ class _Reader:
         self.flows: list[Counter[Way]] = []  # of the minute, within the period, by part
         self.given_mj: list[dict[str, list[int]]] = []  # of the same, what batteries gave
         self.carbon_ug: Counter[Way] = Counter()  # of the same
+        self.high_mg_per_kwh = 0  # of the same, the highest factor used
         self.stocks: dict[str, tuple[int, int]] = {}
         self.follows = False  # whether the record before was the second before
 
@@ -318,6 +323,7 @@ class _Reader:
         hour.clocks[row.clock] += 1
         self.books.factors.second(row.utc_s, parts[0], figures["carbon_default_scans"])
         low, high = figures["used_min_mg_per_kwh"], figures["used_max_mg_per_kwh"]
+        self.high_mg_per_kwh = max(self.high_mg_per_kwh, high)
         known = hour.used_min_mg_per_kwh, hour.used_max_mg_per_kwh
         hour.used_min_mg_per_kwh = low if known[0] is None else min(known[0], low)
         hour.used_max_mg_per_kwh = high if known[1] is None else max(known[1], high)
@@ -402,17 +408,30 @@ class _Reader:
         if self.names is None or self.minute_s is None:
             return
         cells, start_s = _added(self.flows), self.minute_s
-        high = self.books.hours[start_s // HOUR_S * HOUR_S].used_max_mg_per_kwh if cells else 0
         change = self.corrector.minute(
-            self.names.boot_id, start_s, cells, self.carbon_ug, high or 0
+            self.names.boot_id, start_s, cells, self.carbon_ug, self.high_mg_per_kwh
         )
         if cells:
             hour = self._hour(start_s)
             for own, given_mj in zip(self.flows, self.given_mj, strict=True):
                 hour.origins_mj.update(by_origin(own, self.names.storages, given_mj))
-            if start_s >= self.books.from_s:
+            if start_s >= self.books.from_s and change:
                 hour.change.add(change)
-        self.flows, self.given_mj, self.carbon_ug = [], [], Counter()
+                self._plot(start_s, change)
+                if self.corrected is not None:
+                    self.corrected(start_s, change)
+        self.flows, self.given_mj, self.carbon_ug, self.high_mg_per_kwh = [], [], Counter(), 0
+
+    def _plot(self, start_s: int, change: Change) -> None:
+        """A minute's change to its points of the plots."""
+        step_s, series = self.books.step_s, self.books.series
+        first = start_s // step_s * step_s
+        points = {
+            at: series[at] for at in range(first, start_s - start_s % MINUTE_S + MINUTE_S, step_s)
+            if at in series
+        }  # fmt: skip
+        for point, name, mj in over_points(change, points):
+            self.books.series_change.setdefault(point, Counter())[name] += mj
 
 
 def _joined(before: Names | None, names: Names) -> Names:

@@ -1,7 +1,7 @@
 """A period's books with their corrections applied; the books as written stay beside them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from edgectl.accounting.apportion import largest_remainder
@@ -24,7 +24,10 @@ def corrected(books: Books) -> Books:
         return books
     storages = set(books.names.storages) if books.names else set()
     hours = {start: _hour(hour, storages) for start, hour in books.hours.items()}
-    return replace(books, hours=hours)
+    series = {at: Counter(each) for at, each in books.series.items()}
+    for at, change in books.series_change.items():
+        series[at].update(change)
+    return replace(books, hours=hours, series=series)
 
 
 def _hour(hour: Hour, storages: set[str]) -> Hour:
@@ -73,3 +76,30 @@ def applied(hours: Iterable[Hour]) -> list[Applied]:
     for hour in hours:
         total.update(hour.change.margins_mj)
     return [Applied(name, source, mj) for (name, source), mj in sorted(total.items()) if mj]
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What the site's balance made of some sinks' corrections beyond what their own cells say.
+
+    mj   of energy that comes from another source; the sinks' sums are the same
+    ug   of carbon that is added
+    """
+
+    mj: int
+    ug: int
+
+
+def balanced(hours: Iterable[Hour], sinks: Collection[str]) -> Balance:
+    """What a report has of these sinks that a receipt cannot: it knows no cells of others."""
+    moved_mj, added_ug = Counter[Way](), 0
+    for hour in hours:
+        change = hour.change
+        for cells, sign in ((change.energy_mj, 1), (change.own_mj, -1)):
+            for way, mj in cells.items():
+                moved_mj[way] += sign * mj
+        for cells, sign in ((change.carbon_ug, 1), (change.own_ug, -1)):
+            added_ug += sign * sum(ug for (_, sink), ug in cells.items() if sink in sinks)
+    return Balance(
+        sum(mj for (_, sink), mj in moved_mj.items() if sink in sinks and mj > 0), added_ug
+    )

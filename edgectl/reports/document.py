@@ -15,7 +15,7 @@ from edgectl.ledger.verify import Result
 from edgectl.reports.books import Books, Way
 from edgectl.reports.clean import CleanHour, Renewable, cfe, clean_hours, ref, renewables
 from edgectl.reports.compute import overhead_ug, sci
-from edgectl.reports.corrected import applied, corrected
+from edgectl.reports.corrected import applied, balanced, corrected
 from edgectl.reports.declared import MJ_PER_KWH, Declared
 from edgectl.reports.figures import (
     UG_PER_KG,
@@ -167,7 +167,7 @@ def _corrected(
 ) -> dict[str, Any] | None:
     """What corrections changed: the ledger's sums, what they add, and the sums of this report.
 
-    A tenant is told of the tenant's own loads.
+    A tenant is told of the tenant's own loads, and what their receipt says, which knows no others.
     """
     if booked is after:
         return None
@@ -176,7 +176,7 @@ def _corrected(
     def total(cells: Mapping[Way, int]) -> int:
         return sum(amount for (_, sink), amount in cells.items() if own is None or sink in own)
 
-    return {
+    found: dict[str, Any] = {
         "booked_mj": total(booked.energy()), "booked_ug": total(booked.carbon()),
         "corrected_mj": total(after.energy()), "corrected_ug": total(after.carbon()),
         "margins": [
@@ -184,6 +184,13 @@ def _corrected(
             if own is None or (each.name in own and not each.source)
         ],
     }  # fmt: skip
+    if own is not None:
+        balance = balanced(booked.hours.values(), own)
+        found |= {
+            "receipt_ug": found["corrected_ug"] - balance.ug,
+            "balance_ug": balance.ug, "balance_mj": balance.mj,
+        }  # fmt: skip
+    return found
 
 
 def _tenant(asked: Asked) -> dict[str, Any] | None:

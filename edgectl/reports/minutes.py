@@ -6,10 +6,11 @@ period begins and ends, so that two periods side by side have every correction o
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgectl.accounting.apportion import largest_remainder
 from edgectl.accounting.corrections import Correction, Deltas, Margin, Spread, Table, corrections_of
 from edgectl.ledger import Kind, Ledger
 from edgectl.reports.period import first_record
@@ -26,12 +27,15 @@ class Change:
     energy_mj, carbon_ug   by source and sink
     margins_mj             by source or sink that the corrections name
     moved                  scans that are recovered, by source or sink and the grade as booked
+    own_mj, own_ug         what each sink's own cells alone make of it, as a receipt has it
     """
 
     energy_mj: Counter[Way] = field(default_factory=Counter)
     carbon_ug: Counter[Way] = field(default_factory=Counter)
     margins_mj: Counter[Margin] = field(default_factory=Counter)
     moved: Counter[tuple[str, str]] = field(default_factory=Counter)
+    own_mj: Counter[Way] = field(default_factory=Counter)
+    own_ug: Counter[Way] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
         """Whether anything is another than it was booked."""
@@ -45,6 +49,8 @@ class Change:
         self.carbon_ug.update(more.carbon_ug)
         self.margins_mj.update(more.margins_mj)
         self.moved.update(more.moved)
+        self.own_mj.update(more.own_mj)
+        self.own_ug.update(more.own_ug)
 
 
 @dataclass(slots=True)
@@ -92,7 +98,7 @@ class Corrector:
         table.correct(deltas.energy_mj)
         return Change(
             _difference(table.energy_mj, cells), _difference(table.carbon_ug, carbon),
-            deltas.energy_mj, _moved(deltas),
+            deltas.energy_mj, _moved(deltas), table.own_mj, table.own_ug,
         )  # fmt: skip
 
     def _meets(self, each: Correction) -> bool:
@@ -110,6 +116,27 @@ def _difference(after: Mapping[Way, int], before: Mapping[Way, int]) -> Counter[
     ways = set(after) | set(before)
     found = {way: after.get(way, 0) - before.get(way, 0) for way in ways}
     return Counter({way: amount for way, amount in found.items() if amount})
+
+
+def over_points(
+    change: Change, points: Mapping[int, Mapping[str, int]]
+) -> Iterator[tuple[int, str, int]]:
+    """A minute's change over its points of the plots: by what they booked, else by their scans.
+
+    points   of the minute, as booked: mJ "from" each source and "to" each sink, and "scans"
+
+    Returns point, name and mJ; over the points each name adds up to the change.
+    """
+    total: Counter[str] = Counter()
+    for (source, sink), mj in change.energy_mj.items():
+        total.update({f"from {source}": mj, f"to {sink}": mj})
+    for name, mj in total.items():
+        weights = [each.get(name, 0) for each in points.values()]
+        if not any(weights):
+            weights = [each["scans"] for each in points.values()]
+        parts = largest_remainder(abs(mj), weights)
+        for point, part in zip(points, parts, strict=True):
+            yield point, name, part if mj > 0 else -part
 
 
 def concerns(said: Mapping[str, Any], from_s: int, to_s: int) -> bool:

@@ -16,7 +16,7 @@ from edgectl.image import create_segment
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.factors import factor_of, name_of
 from edgectl.ledger.keys import load_public
-from edgectl.ledger.receipt import make_receipt
+from edgectl.reports.receipt import make_receipt
 from edgectl.services import FileFeed, Services, Settings, carbon_feed
 
 BEGIN_S = UTC_NS // 10**9

@@ -16,9 +16,9 @@ from edgectl.image import create_segment
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.heads import parse_document
 from edgectl.ledger.keys import load_public
-from edgectl.ledger.receipt import make_receipt
 from edgectl.ledger.verify import verify
 from edgectl.mqtt.broker import find_mosquitto, start_broker
+from edgectl.reports.receipt import make_receipt
 from edgectl.services import Services, Settings, ledger_feed
 
 

@@ -13,9 +13,9 @@ from edgectl.alarms import Health
 from edgectl.alarms.machine import State
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.keys import load_public
-from edgectl.ledger.receipt import make_receipt
 from edgectl.ledger.verify import verify
 from edgectl.plant.wiring import WiringFault
+from edgectl.reports.receipt import make_receipt
 from edgectl.services.alarm_feed import AlarmFeed
 
 pytestmark = pytest.mark.untraced
@@ -137,6 +137,9 @@ def test_a_ledger_with_corrections_verifies_and_a_receipt_shows_a_tenant_his_own
     assert len(corrections) > 8
     assert shown["seconds"] == 201
     assert {each["figures"]["sink"] for each in shown["corrections"]} == {"IT-A", "IT-B"}
+    added = [each["figures"]["energy_mj"] - each["figures"]["booked_mj"]
+             for each in shown["corrections"]]  # fmt: skip
+    assert shown["change"]["energy_mj"] == sum(added) != 0
 
 
 def test_while_the_ledger_takes_nothing_corrections_wait_and_nothing_is_kept(

@@ -13,10 +13,10 @@ from edgectl.errors import DataError, LedgerError
 from edgectl.ledger import Kind as Record
 from edgectl.ledger import Ledger
 from edgectl.ledger.factors import FactorsInForce, factor_of
-from edgectl.ledger.receipt import make_receipt
 from edgectl.ledger.record import Stored
 from edgectl.ledger.rows import Row, row_of
 from edgectl.ledger.verify import verify
+from edgectl.reports.receipt import make_receipt
 from edgectl.services.ledger_feed import used_factor
 
 GOOD = Factor(300_000, Kind.AVERAGE, Scope.DIRECT, "Z", "s", "1", 10, 20, 5, False, "0" * 64)

@@ -15,13 +15,15 @@ import duckdb
 import msgpack
 import pytest
 from pypdf import PdfReader
-from report_rig import START_S, BookRig, day
+from receipt_rig import window
+from report_rig import START_S, BookRig, books_of, day, document_of
 from typer.testing import CliRunner, Result
 
 from edgectl.cli.main import command_line
 from edgectl.errors import EdgectlError
 from edgectl.ledger import Ledger
 from edgectl.reports import extras
+from edgectl.reports.words import iso
 
 NOON_S = START_S + 12 * 3_600
 MONTH_END_S = START_S + 31 * 86_400
@@ -363,6 +365,46 @@ def test_exported_columns_add_up_to_the_ledger(tmp_path: Path) -> None:
     own = asked("SELECT sum(energy_mj) FROM {} WHERE tenant = 'acme'", "tenants").fetchall()
     assert own[0][0] == sum(mj for (_, sink), mj in totals.energy_mj.items() if sink == "IT-A")
     assert duckdb.sql(f"SELECT count(*) FROM '{output}/heads.parquet'").fetchall() == [(heads,)]
+
+
+def test_paths_and_changes_of_the_export_are_the_corrected_sums_of_the_report(
+    tmp_path: Path,
+) -> None:
+    """The query that docs/reports.md gives, on a ledger whose windows reach over its period."""
+    rig = BookRig(tmp_path / "ledger")
+    day(rig, range(NOON_S, NOON_S + 240))
+    for part, sink, booked_mj, energy_mj in (
+        (1, "IT-A", 720_000_000_000, 730_000_000_001),
+        (1, "IT-A", 720_000_000_000, 725_000_000_000),
+        (2, "IT-B", 350_000_000_000, 349_000_000_000), (0, "COOLING", 1, 500_000_000_002),
+    ):  # fmt: skip
+        rig.correction(NOON_S + 900, 60, part, window(sink, booked_mj, energy_mj, seconds=240))
+    rig.write()
+    output, span = tmp_path / "parquet", ("--from", iso(NOON_S + 30), "--to", iso(NOON_S + 200))
+    found = edgectl("export", "--parquet", "--ledger", rig.where, "-o", output, *span)
+    assert found.exit_code == 0, found.output
+    (query,) = re.findall(r'duckdb -c "(SELECT[^"]* UNION ALL\s[^"]*)"',
+                          Path("docs/reports.md").read_text(encoding="utf-8"))  # fmt: skip
+    rows = duckdb.sql(query.replace("parquet/", f"{output}/")).fetchall()
+    books = books_of(rig.where, (NOON_S + 30, NOON_S + 200))
+    after, before = document_of(rig.where, books=books), books.energy()
+    assert {(a, b): (int(mj), int(ug)) for a, b, mj, ug in rows if mj or ug} == {
+        (each["source"], each["sink"]): (each["energy_mj"], each["carbon_ug"])
+        for each in after["paths"]
+    }
+    assert {(a, b): mj for a, b, mj, _ in rows if mj} != dict(before)
+    held = duckdb.sql(f"SELECT tenant, name, holds FROM '{output}/corrections.parquet'").fetchall()
+    assert held == [("acme", "IT-A", False), ("acme", "IT-A", True), ("bolt", "IT-B", True),
+                    (None, "COOLING", True)]  # fmt: skip
+
+
+def test_an_export_without_corrections_has_empty_tables_for_the_same_query(
+    ledger: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "parquet"
+    assert edgectl("export", "--parquet", "--ledger", ledger, "-o", output).exit_code == 0
+    for table in ("corrections", "changes"):
+        assert duckdb.sql(f"SELECT count(*) FROM '{output}/{table}.parquet'").fetchall() == [(0,)]
 
 
 def test_two_exports_do_not_mix(ledger: Path, tmp_path: Path) -> None:

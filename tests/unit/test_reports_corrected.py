@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from report_rig import NOON_S, START_S, BookRig, books_of, document_of, figure
 
 from edgectl.ledger import Kind, Ledger
@@ -92,6 +93,31 @@ def test_a_period_that_begins_within_a_minute_has_its_part_of_it(tmp_path: Path)
         gained.append(document["corrected"]["margins"][0]["difference_mj"])
     assert gained == [1_201 * 25 // 120, 1_201 * 97 // 120 - 1_201 * 25 // 120, 231]
     assert sum(gained) == 1_201
+
+
+@pytest.mark.parametrize("length_s", [120, 30_000, 3 * 86_400])
+def test_what_is_plotted_adds_up_to_the_corrected_totals(tmp_path: Path, length_s: int) -> None:
+    """Points of a second, of a minute and of a quarter of an hour; windows begin anywhere."""
+    where = two_minutes(
+        tmp_path, (1, window("IT-A", 45_000, 46_201, 90)), (2, window("IT-B", 36_000, 30_001, 120)),
+        (0, window("COOLING", 0, 777)),
+    )  # fmt: skip
+    books = books_of(where, (NOON_S, NOON_S + length_s))
+    whole = document_of(where, books=books)
+    assert whole["step_s"] == {120: 1, 30_000: 60, 3 * 86_400: 900}[length_s]
+    plotted = [sum(each["mj"].values()) for each in whole["series"]]
+    assert sum(plotted) == whole["corrected"]["corrected_mj"]
+    by_source = {
+        name: sum(each["mj"].get(name, 0) for each in whole["series"]) for name in whole["sources"]
+    }
+    assert by_source == {
+        name: sum(each["energy_mj"] for each in whole["paths"] if each["source"] == name)
+        for name in whole["sources"]
+    }
+    assert min(mj for each in whole["series"] for mj in each["mj"].values()) >= 0
+    own = document_of(where, books=books, tenant="acme")
+    assert sum(each["mj"]["IT-A"] for each in own["series"]) == 61_201
+    assert books_of(where, (NOON_S, NOON_S + length_s)).series == books.series, "booked stays"
 
 
 def test_without_corrections_nothing_is_said_of_them(tmp_path: Path) -> None:
