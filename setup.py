@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 KERNEL = (
     "clock", "modbus", "rtu", "exchange", "link", "fieldbus", "process_image", "quality", "blocks",
     "overload", "demand", "monitor", "authority", "interlock", "proof", "curtail", "dispatch",
-    "commit", "totalizer", "inventory", "network", "carbon", "integrity", "journal", "record",
+    "commit", "totalizer", "inventory", "carryover", "network", "carbon", "integrity", "journal", "record",
     "scan", "kernel", "layout",
 )  # fmt: skip
 PLANT = ("equipment", "physics", "simulate", "peers", "link_bench", "tripper")

@@ -300,6 +300,7 @@ def _battery(site: Site, own: str) -> dict[str, Any]:
         "charge_rating_w": battery.charge_rating_w,
         "discharge_rating_w": battery.discharge_rating_w,
         "capacity_j": battery.capacity_j,
+        "carbon_method": battery.carbon_method,
         "reserve_ratio": battery.reserve_ratio,
         "ready_ratio": battery.ready_ratio,
         "full_ratio": battery.full_ratio,
