@@ -8,9 +8,10 @@ snapshot = SnapshotHead | RecordHead | FlowTotal[sources][sinks] | FlowTotal[sou
            | FlowTotal[sinks] | StorageRecord[K] | InterlockSnapshot[R] | DeviceLink[D]
            | i64 device_age_ns[D] | Sample[N] | StockKept[K] | StockSlice[F][SLICES_MAX]
 ```
-F are the batteries of which first in leaves first. The kernel is handed the offsets in the head and walks the same parts in the same
-order; each part starts on 8 bytes. The journal starts on a page of its own, so
-that a producer of requests can map what precedes it and never the records.
+F are the batteries of which first in leaves first. The kernel is handed the offsets
+in the head and walks the same parts in the same order; each part starts on 8 bytes.
+The journal starts on a page of its own, so that a producer of requests can map what
+precedes it and never the records.
 """
 
 from collections.abc import Mapping, Sequence
