@@ -76,7 +76,7 @@ def held_of(names: Sequence[str], second: Mapping[str, Any]) -> Held:
 
 
 def stocks_before(ledger: Ledger) -> Before | None:
-    """What the newest records say the batteries hold; None where they do not. Raises LedgerError."""
+    """What the newest records say batteries hold; None where they do not. Raises LedgerError."""
     for back in READ_BACK:
         stocks = Stocks()
         for row in ledger.rows(None, max(0, ledger.next_seq - back)):

@@ -135,7 +135,7 @@ def _storage(
 
 
 def efficiency_ppm(ratio: float) -> int:
-    """An efficiency as the kernel has it; at least one in a million, as none declared is nothing."""
+    """An efficiency as the kernel has it; at least one in a million: none is nothing."""
     return max(1, round(ratio * PPM))
 
 

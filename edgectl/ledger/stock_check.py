@@ -1,0 +1,175 @@
+"""Does what batteries hold follow from what they held, second by second and over restarts?
+
+    ug held = before + charged - given - lost + opened + default of the shortfall      exactly
+    mJ held = before + charged * efficiency - given / efficiency + shortfall - lost
+              + true-up + opened                 within the two remainders that are carried
+
+Over a restart START must name what the last record says, and go on with that and what it says
+it adjusted. Where scans are missing nothing can be followed; how often is counted.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from edgectl.ledger.digest import BadError
+from edgectl.ledger.origins import ACCOUNTS, FIRST_STORAGE, OPENINGS
+from edgectl.ledger.payload import Kind
+from edgectl.ledger.rows import Row
+from edgectl.ledger.stocks import NOTHING, Held, adjusted, held_of, opened_held
+
+PPM = 1_000_000
+MJ_MG_PER_UG = 3_600_000
+REMAINDERS = 2  # mJ: one of charging and one of delivering, each under 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """How one run books its batteries.
+
+    sinks   index of each battery's column of the cells
+    ppm     efficiencies of charging and of delivering; empty in a ledger that does not say
+    """
+
+    boot_id: int
+    names: tuple[str, ...]
+    sinks: tuple[int, ...]
+    ppm: tuple[tuple[int, int], ...]
+    default_mg_per_kwh: int
+
+
+@dataclass(slots=True)
+class StockCheck:
+    """Takes records in order; some may be left out, and are then not followed.
+
+    starts      restarts over which all was followed
+    unfollowed  seconds whose before is in no record
+    """
+
+    starts: int = 0
+    unfollowed: int = 0
+    _run: _Run | None = None
+    _held: Held | None = None
+    _seq: int = -1  # of the record that says it
+    _next_seq: int | None = None  # of the journal; None: whatever comes is not followed
+    _open: dict[str, int] = field(default_factory=dict)  # mJ not explained yet, in 1 / scale
+
+    def take(self, row: Row) -> None:
+        """The next record. Raises BadError where it does not follow."""
+        run = self._run
+        try:
+            if row.kind in (Kind.START, Kind.NAMES):
+                self._named(row)
+            elif row.kind is Kind.SECOND and run is not None and row.boot_id == run.boot_id:
+                self._second(row, run)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise BadError(
+                f"what it says of batteries cannot be read: {error!r}", row.seq, row.utc_s
+            ) from error
+
+    def _named(self, row: Row) -> None:
+        said = msgpack.unpackb(row.parts[0], raw=False)
+        if self._run is None or self._run.boot_id != row.boot_id or row.kind is Kind.START:
+            self._run = _run_of(row.boot_id, said)
+            self._next_seq = None
+        if row.kind is Kind.START and "stocks" in said:
+            self._start(row, said)
+
+    def _start(self, row: Row, said: Mapping[str, Any]) -> None:
+        openings, before = opened_held(said["stocks"]), said["stocks_before"]
+        held = {} if before is None else {name: tuple(of) for name, of in before["held"].items()}
+        if self._held is not None and (before is None or held != self._held):
+            raise BadError(
+                f"it says that batteries held {_words(held)}; by record {self._seq} they held "
+                f"{_words(self._held)}", row.seq, row.utc_s,
+            )  # fmt: skip
+        changes = {name: tuple(of) for name, of in said["stocks_adjusted"].items()}
+        if changes != adjusted(openings, held):
+            raise BadError(
+                "what it says it adjusted is not what its batteries' books open with less what "
+                "they held", row.seq, row.utc_s,
+            )  # fmt: skip
+        for each in said["stocks"]:
+            if each["opened"] != "carried" and tuple(each["held"]) != NOTHING:
+                raise BadError(
+                    f"{each['id']} opens with what was neither carried nor declared",
+                    row.seq, row.utc_s,
+                )  # fmt: skip
+        self.starts += self._held is not None
+        self._held, self._seq, self._next_seq = openings, row.seq, 0
+        self._open = dict.fromkeys(openings, 0)
+
+    def _second(self, row: Row, run: _Run) -> None:
+        parts = [msgpack.unpackb(part, raw=False) for part in row.parts]
+        held = held_of(run.names, parts[0])
+        says = "storage_openings" in parts[0] and bool(run.ppm)
+        if self._held is not None and says and row.first_seq == self._next_seq:
+            for at, name in enumerate(run.names):
+                fault = self._fault(run, at, held[name], self._held[name], parts)
+                if fault:
+                    raise BadError(f"{name} {fault}", row.seq, row.utc_s)
+        elif says:
+            self.unfollowed += 1
+            self._open = dict.fromkeys(run.names, 0)
+        self._held, self._seq, self._next_seq = held, row.seq, row.last_seq + 1
+
+    def _fault(
+        self, run: _Run, at: int, now: tuple[int, ...], before: tuple[int, ...],
+        parts: list[dict[str, Any]],
+    ) -> str | None:  # fmt: skip
+        """What of a battery does not follow from the second before."""
+        accounts = _row(parts[0]["storage_accounts"], ACCOUNTS, at)
+        opened = _row(parts[0]["storage_openings"], OPENINGS, at)
+        came_mj, came_ug = _cells(parts, 1, run.sinks[at])
+        left_mj, left_ug = _cells(parts, 0, FIRST_STORAGE + at)
+        short_mj = accounts["shortfall_mj"]
+        default_ug = short_mj * run.default_mg_per_kwh // MJ_MG_PER_UG
+        ug = before[1] + came_ug - left_ug - accounts["lost_ug"] + opened["opened_ug"] + default_ug
+        if not ug <= now[1] <= ug + (short_mj > 0):
+            return f"held {before[1]} ug and holds {now[1]}; by its flows it holds {ug}"
+        mj = (before[0] + short_mj - accounts["lost_mj"] + accounts["true_up_mj"]
+              + opened["opened_mj"])  # fmt: skip
+        charge_ppm, discharge_ppm = run.ppm[at]
+        name, scale = run.names[at], PPM * discharge_ppm
+        self._open[name] = self._open.get(name, 0) + (now[0] - mj) * scale - (
+            came_mj * charge_ppm * discharge_ppm - left_mj * PPM * PPM
+        )  # fmt: skip
+        if abs(self._open[name]) >= REMAINDERS * scale:
+            return (f"held {before[0]} mJ and holds {now[0]}; that is "
+                    f"{self._open[name] // scale} mJ from what its flows make it")  # fmt: skip
+        if now[0] != sum(now[2:]) or min(now) < 0:
+            return f"holds {now[0]} mJ, of origins {now[2:]}"
+        return None
+
+
+def _run_of(boot_id: int, said: Mapping[str, Any]) -> _Run | None:
+    """None where the record names no batteries as the kernel places them."""
+    names = tuple(map(str, said["storages"]))
+    ppm = tuple((charge, discharge) for charge, discharge in said.get("storage_ppm") or ())
+    known = said.get("default_mg_per_kwh") is not None and all(map(all, ppm))
+    sinks = tuple(list(said["sinks"]).index(name) for name in names)
+    return _Run(boot_id, names, sinks, ppm if known else (), said.get("default_mg_per_kwh") or 0)
+
+
+def _row(content: bytes, names: tuple[str, ...], at: int) -> dict[str, int]:
+    """Of one battery, from rows of integers."""
+    rows = np.frombuffer(content, "<i8").reshape(-1, len(names))
+    return dict(zip(names, rows[at].tolist(), strict=True))
+
+
+def _cells(parts: Iterable[Mapping[str, Any]], side: int, index: int) -> tuple[int, int]:
+    """mJ and ug of all cells of one source (side 0) or sink (side 1)."""
+    energy_mj = carbon_ug = 0
+    for part in parts:
+        own = np.frombuffer(part["cells"], np.uint8).reshape(-1, 2)[:, side] == index
+        if own.any():
+            energy_mj += int(np.frombuffer(part["energy_mj"], "<i8")[own].sum())
+            carbon_ug += int(np.frombuffer(part["carbon_ug"], "<i8")[own].sum())
+    return energy_mj, carbon_ug
+
+
+def _words(held: Held) -> str:
+    return ", ".join(f"{name} {of[0]} mJ {of[1]} ug" for name, of in held.items()) or "nothing"
