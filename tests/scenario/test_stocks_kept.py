@@ -1,6 +1,5 @@
 """What batteries hold outlives a stop and a kill, to the last mJ and ug, and a verifier sees it."""
 
-import json
 import os
 import re
 import signal
@@ -184,7 +183,6 @@ def test_a_restart_goes_on_with_what_the_last_record_says_in_both_methods(
     assert log.count("stocks.first_declared") == len(BATTERIES)
     assert log.count("stocks.carried") == len(BATTERIES)
     assert "Traceback" not in log
-    print(json.dumps(start["stocks"]))
 
 
 @pytest.mark.slow
@@ -200,7 +198,7 @@ def test_after_a_power_cut_the_file_is_carried_and_what_it_lacks_is_adjusted_ope
             first = running.reader.boot_id
             running.kill()
             wait_for(lambda: not_written(tmp_path, site), "the services' end")
-            running.reader.path.unlink()  # what a power cut takes: memory alone
+            (tmp_path / f"edgectl-{site.id}.seg").unlink()  # what a power cut takes: memory alone
         with controller(path, site) as running:
             running.booked(3, tmp_path)
             second = running.reader.boot_id
