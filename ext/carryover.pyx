@@ -21,7 +21,7 @@ cdef void stock_keep(const Stock* stock, StockKept* kept, StockSlice* slices) no
     cdef int32_t at
     kept[0] = StockKept(
         stock.held, stock.charge_remainder, stock.discharge_remainder, stock.standby_remainder,
-        stock.soc_ppm, stock.soc_mj, stock.count, stock.visited, stock.opening, stock.soc_known)
+        stock.soc_ppm, stock.soc_mj, 0, stock.count, stock.visited, stock.opening, stock.soc_known)
     for at in range(stock.count):
         slices[at] = slice_at(stock, at)[0]
 
@@ -37,7 +37,7 @@ cdef void stock_carry(
     stock.charge_remainder = kept.charge_remainder
     stock.discharge_remainder = kept.discharge_remainder
     stock.standby_remainder = kept.standby_remainder
-    stock.soc_ppm, stock.soc_mj = kept.soc_ppm, kept.soc_mj
+    stock.soc_ppm, stock.soc_mj, stock.reach_mj = kept.soc_ppm, kept.soc_mj, kept.reach_mj
     stock.count, stock.visited = kept.count, kept.visited
     stock.soc_known = kept.soc_known
     stock.opening = OPENING_CARRIED
@@ -59,7 +59,8 @@ cdef void stock_resume(
 
     What is missing was used while nobody booked: its carbon goes to the loss account,
     whatever the policy. What was booked since the state of charge was last known
-    has moved it too and is not corrected again.
+    has moved it too and is not corrected again. A state of charge has coarse steps:
+    no more is corrected than the battery can have moved.
     """
     cdef int64_t remainder = 0
     cdef int64_t found_mj, room
@@ -69,6 +70,10 @@ cdef void stock_resume(
         return
     found_mj = (share(row.capacity_mj, soc_ppm, PPM) - share(row.capacity_mj, stock.soc_ppm, PPM)
                 - (stock.held.energy_mj - stock.soc_mj))
+    if found_mj > stock.reach_mj:
+        found_mj = stock.reach_mj
+    elif found_mj < -stock.reach_mj:
+        found_mj = -stock.reach_mj
     if found_mj < 0:
         stock_take(stock, -found_mj, &moved)
         stock.true_up_mj -= moved.energy_mj

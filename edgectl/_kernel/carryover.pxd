@@ -11,6 +11,7 @@ cdef struct StockKept:           # of a stock, all that goes over a restart but 
     int64_t standby_remainder
     int64_t soc_ppm
     int64_t soc_mj
+    int64_t reach_mj             # given by who carries it; 0 in what a run keeps
     int32_t count                # of slices
     int32_t visited
     int32_t opening

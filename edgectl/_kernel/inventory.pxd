@@ -70,6 +70,7 @@ cdef struct Stock:
     int64_t opened_ug            # declared in this scan, or of what is found after a restart
     int64_t soc_ppm              # of the last scan in which it was known
     int64_t soc_mj               # held then
+    int64_t reach_mj             # most that the battery can have moved between two runs
     int32_t first                # oldest slice
     int32_t count
     int32_t visited              # the StockAnchor that corrected the books last, until it is left

@@ -36,9 +36,11 @@ RETRY_NS = 5_000_000_000
 DAY_NS = 86_400_000_000_000
 AGE_MAX_NS = 7 * DAY_NS  # who knows how often it was charged and emptied since
 AHEAD_MAX_NS = DAY_NS // 24  # a clock without a battery of its own starts a little behind
+START_NS = 5_000_000_000  # from here to the first scan, at most
 HELD_MAX = 2**62  # mJ and ug, HELD_BITS of inventory.pxd
 PPM = 1_000_000
 NS_PER_S = 1_000_000_000
+MJ_PER_J = 1_000
 ORIGINS = 4
 SLICE_INTEGERS = 2 + ORIGINS
 CARRIED, DECLARED = "carried", "declared"
@@ -233,6 +235,7 @@ class StockRetention:
                 kept[name] = value
             if held.soc:
                 kept["soc_known"], kept["soc_ppm"], kept["soc_mj"] = 1, *held.soc
+            kept["reach_mj"] = self._openings[at]["reach_mj"]
             kept["visited"], kept["count"] = held.visited, len(held.slices)
             slices = np.zeros(len(held.slices), DTYPES["StockSlice"])
             for place, amounts in zip(slices, held.slices, strict=True):
@@ -289,6 +292,7 @@ class StockRetention:
             "opened": CARRIED, "held": list(held.held), "boot_id": kept.boot_id, "seq": kept.seq,
             "utc_ns": kept.utc_ns, "age_ns": utc_ns - kept.utc_ns,
             "soc_ppm": held.soc[0] if held.soc else None,
+            "reach_mj": _reach_mj(spec, utc_ns - kept.utc_ns),
         }  # fmt: skip
 
     def _say(self) -> None:
@@ -316,6 +320,18 @@ def _unfit(spec: Mapping[str, Any], held: Held | None, age_ns: int) -> str:
     if age_ns < -AHEAD_MAX_NS:
         return f"it is of {-age_ns / NS_PER_S:.0f} s after now: the clock was set back"
     return ""
+
+
+def _reach_mj(spec: Mapping[str, Any], age_ns: int) -> int:
+    """The most stored energy that a battery can have moved since; all it holds where who knows."""
+    capacity_mj = round(spec["capacity_j"] * MJ_PER_J)
+    if age_ns < 0:
+        return capacity_mj
+    stored_w = max(
+        spec["charge_rating_w"] * spec["charge_ppm"] / PPM,
+        spec["discharge_rating_w"] * PPM / spec["discharge_ppm"],
+    )
+    return min(capacity_mj, round(stored_w * MJ_PER_J * (age_ns + START_NS) / NS_PER_S))
 
 
 def _fill(place: Any, amounts: Amounts) -> None:

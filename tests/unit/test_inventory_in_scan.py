@@ -65,16 +65,19 @@ def test_every_records_stock_is_the_one_before_and_what_the_record_says(
     }
     for at in range(count):
         own = storages[:, at]
-        began = int(np.flatnonzero(own["stock_mj"])[0]) + 1
         came = flows[:, :, first_sink + at]
         left = flows[:, first_source + at, :]
         in_mj, in_ug = came["energy_mj"].sum(axis=1), came["carbon_ug"].sum(axis=1)
         out_mj, out_ug = left["energy_mj"].sum(axis=1), left["carbon_ug"].sum(axis=1)
-        mj = np.diff(own["stock_mj"]) - (in_mj - out_mj - own["lost_mj"] + own["true_up_mj"])[1:]
-        ug = np.diff(own["stock_ug"]) - (in_ug - out_ug - own["lost_ug"])[1:]
+        mj = (
+            np.diff(own["stock_mj"])
+            - (in_mj - out_mj - own["lost_mj"] + own["true_up_mj"] + own["opened_mj"])[1:]
+        )
+        ug = np.diff(own["stock_ug"]) - (in_ug - out_ug - own["lost_ug"] + own["opened_ug"])[1:]
         assert not own["shortfall_mj"].any()
-        assert not mj[began:].any()
-        assert not ug[began:].any()
+        assert np.count_nonzero(own["opened_mj"]) == 1, "declared once"
+        assert not mj.any()
+        assert not ug.any()
         assert (own["delivered_mj"].sum(axis=1) == out_mj).all()
         assert (own["stock_origins_mj"].sum(axis=1) == own["stock_mj"]).all()
         assert own["stock_origins_mj"].min() >= 0
