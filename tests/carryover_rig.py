@@ -85,7 +85,7 @@ class Runs:
         self.watts = (-4e6, 3e6)
         self.started = 0
 
-    def start(self, model: Site | None = None, away_ns: int = 0) -> None:
+    def start(self, model: Site | None = None, away_ns: int = 0, *, says: bool = True) -> None:
         """The next run, of a site file that may have changed, so long after the plant stood."""
         self.model = model or self.model
         tables = compile_tables(self.model)
@@ -93,7 +93,7 @@ class Runs:
         self.retention = StockRetention(self.path, tables.directory["storages"])
         utc_ns = self.plant.utc_ns + away_ns
         openings = self.retention.openings(segment_path(self.model.id), utc_ns)
-        self.directory = dict(tables.directory) | {"stocks": openings}
+        self.directory = dict(tables.directory) | ({"stocks": openings} if says else {})
         period_ns = self.model.scan.period_ns
         self.segment = create_segment(self.model.id, self.directory, JOURNAL_MINUTES, period_ns)
         self.started += 1
