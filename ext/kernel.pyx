@@ -268,7 +268,8 @@ cdef class Kernel:
             + state.interlocks.rows * sizeof(InterlockSnapshot)
             + state.image.devices * (sizeof(DeviceLink) + sizeof(int64_t))
             + state.image.points * sizeof(Sample)
-            + state.flows.storages * sizeof(StockKept) + self.fifo * SLICES_MAX * sizeof(StockSlice))
+            + state.flows.storages * sizeof(StockKept)
+            + self.fifo * SLICES_MAX * sizeof(StockSlice))
         if head.record_bytes != record_bytes or head.snapshot_bytes < snapshot_bytes \
                 or head.total_bytes > buffer.shape[0] \
                 or head.journal_offset + head.journal_slots * record_bytes > head.total_bytes:

@@ -324,10 +324,10 @@ def _unfit(spec: Mapping[str, Any], held: Held | None, age_ns: int) -> str:
 
 def _reach_mj(spec: Mapping[str, Any], age_ns: int) -> int:
     """The most stored energy that a battery can have moved since; all it holds where who knows."""
-    capacity_mj = round(spec["capacity_j"] * MJ_PER_J)
+    capacity_mj = round(float(spec["capacity_j"]) * MJ_PER_J)
     if age_ns < 0:
         return capacity_mj
-    stored_w = max(
+    stored_w: float = max(
         spec["charge_rating_w"] * spec["charge_ppm"] / PPM,
         spec["discharge_rating_w"] * PPM / spec["discharge_ppm"],
     )
