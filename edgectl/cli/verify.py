@@ -41,7 +41,7 @@ def verify(
         bool, typer.Option("--partial", help="Earlier months lie elsewhere.")
     ] = False,
     stocks: Annotated[
-        bool, typer.Option(help="Follow what batteries hold, over restarts too; twice as long.")
+        bool, typer.Option(help="Follow what batteries hold, over restarts too.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = (
         False

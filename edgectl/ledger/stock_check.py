@@ -13,17 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
-import numpy as np
 
 from edgectl.ledger.digest import BadError
 from edgectl.ledger.origins import ACCOUNTS, FIRST_STORAGE, OPENINGS
 from edgectl.ledger.payload import Kind
 from edgectl.ledger.rows import Row
-from edgectl.ledger.stocks import NOTHING, Held, adjusted, held_of, opened_held
+from edgectl.ledger.stocks import NOTHING, Held, adjusted, held_of, opened_held, table
 
 PPM = 1_000_000
 MJ_MG_PER_UG = 3_600_000
 REMAINDERS = 2  # mJ: one of charging and one of delivering, each under 1
+NONE = (0, 0)
+Amounts = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,13 @@ class StockCheck:
         held = held_of(run.names, parts[0])
         says = "storage_openings" in parts[0] and bool(run.ppm)
         if self._held is not None and says and row.first_seq == self._next_seq:
+            came, left = _flows(parts)
+            accounts = table(parts[0]["storage_accounts"], len(ACCOUNTS))
+            openings = table(parts[0]["storage_openings"], len(OPENINGS))
             for at, name in enumerate(run.names):
-                fault = self._fault(run, at, held[name], self._held[name], parts)
+                flows = (*came.get(run.sinks[at], NONE), *left.get(FIRST_STORAGE + at, NONE))
+                said = accounts[at] + openings[at]
+                fault = self._fault(run, at, held[name], self._held[name], flows, said)
                 if fault:
                     raise BadError(f"{name} {fault}", row.seq, row.utc_s)
         elif says:
@@ -117,21 +123,16 @@ class StockCheck:
         self._held, self._seq, self._next_seq = held, row.seq, row.last_seq + 1
 
     def _fault(
-        self, run: _Run, at: int, now: tuple[int, ...], before: tuple[int, ...],
-        parts: list[dict[str, Any]],
-    ) -> str | None:  # fmt: skip
+        self, run: _Run, at: int, now: Amounts, before: Amounts, flows: Amounts, said: Amounts
+    ) -> str | None:
         """What of a battery does not follow from the second before."""
-        accounts = _row(parts[0]["storage_accounts"], ACCOUNTS, at)
-        opened = _row(parts[0]["storage_openings"], OPENINGS, at)
-        came_mj, came_ug = _cells(parts, 1, run.sinks[at])
-        left_mj, left_ug = _cells(parts, 0, FIRST_STORAGE + at)
-        short_mj = accounts["shortfall_mj"]
+        came_mj, came_ug, left_mj, left_ug = flows
+        lost_mj, lost_ug, true_up_mj, short_mj, _, opened_mj, opened_ug = said
         default_ug = short_mj * run.default_mg_per_kwh // MJ_MG_PER_UG
-        ug = before[1] + came_ug - left_ug - accounts["lost_ug"] + opened["opened_ug"] + default_ug
+        ug = before[1] + came_ug - left_ug - lost_ug + opened_ug + default_ug
         if not ug <= now[1] <= ug + (short_mj > 0):
             return f"held {before[1]} ug and holds {now[1]}; by its flows it holds {ug}"
-        mj = (before[0] + short_mj - accounts["lost_mj"] + accounts["true_up_mj"]
-              + opened["opened_mj"])  # fmt: skip
+        mj = before[0] + short_mj - lost_mj + true_up_mj + opened_mj
         charge_ppm, discharge_ppm = run.ppm[at]
         name, scale = run.names[at], PPM * discharge_ppm
         self._open[name] = self._open.get(name, 0) + (now[0] - mj) * scale - (
@@ -154,21 +155,24 @@ def _run_of(boot_id: int, said: Mapping[str, Any]) -> _Run | None:
     return _Run(boot_id, names, sinks, ppm if known else (), said.get("default_mg_per_kwh") or 0)
 
 
-def _row(content: bytes, names: tuple[str, ...], at: int) -> dict[str, int]:
-    """Of one battery, from rows of integers."""
-    rows = np.frombuffer(content, "<i8").reshape(-1, len(names))
-    return dict(zip(names, rows[at].tolist(), strict=True))
-
-
-def _cells(parts: Iterable[Mapping[str, Any]], side: int, index: int) -> tuple[int, int]:
-    """mJ and ug of all cells of one source (side 0) or sink (side 1)."""
-    energy_mj = carbon_ug = 0
+def _flows(
+    parts: Iterable[Mapping[str, Any]],
+) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]:
+    """mJ and ug into each sink, and out of each battery and generator."""
+    came: dict[int, tuple[int, int]] = {}
+    left: dict[int, tuple[int, int]] = {}
     for part in parts:
-        own = np.frombuffer(part["cells"], np.uint8).reshape(-1, 2)[:, side] == index
-        if own.any():
-            energy_mj += int(np.frombuffer(part["energy_mj"], "<i8")[own].sum())
-            carbon_ug += int(np.frombuffer(part["carbon_ug"], "<i8")[own].sum())
-    return energy_mj, carbon_ug
+        cells = part["cells"]
+        energies, carbons = table(part["energy_mj"], 1), table(part["carbon_ug"], 1)
+        for source, sink, (mj,), (ug,) in zip(
+            cells[::2], cells[1::2], energies, carbons, strict=True
+        ):
+            was = came.get(sink, NONE)
+            came[sink] = was[0] + mj, was[1] + ug
+            if source >= FIRST_STORAGE:
+                was = left.get(source, NONE)
+                left[source] = was[0] + mj, was[1] + ug
+    return came, left
 
 
 def _words(held: Held) -> str:

@@ -10,12 +10,12 @@ A battery that is gone, or declared anew, is adjusted to nothing; what is then d
 in the second in which it is.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-import numpy as np
 
 from edgectl.ledger.origins import ORIGINS
 from edgectl.ledger.payload import Kind, Payload
@@ -66,13 +66,21 @@ def held_of(names: Sequence[str], second: Mapping[str, Any]) -> Held:
 
     second   the site's part
     """
-    stocks = np.frombuffer(second["stocks"], "<i8").reshape(-1, 2).tolist()
+    stocks = table(second["stocks"], 2)
     if "stock_origins_mj" in second:
-        origins = np.frombuffer(second["stock_origins_mj"], "<i8").reshape(-1, len(ORIGINS))
-        rows = [(*stock, *each) for stock, each in zip(stocks, origins.tolist(), strict=True)]
+        origins = table(second["stock_origins_mj"], len(ORIGINS))
+        rows = [stock + each for stock, each in zip(stocks, origins, strict=True)]
     else:
         rows = [(mj, ug, *NOTHING[3:], mj) for mj, ug in stocks]
     return dict(zip(names, rows, strict=True))
+
+
+def table(content: bytes, width: int) -> list[tuple[int, ...]]:
+    """Rows of integers as a record has them. Raises ValueError where they are not whole."""
+    if len(content) % (8 * width):
+        raise ValueError(f"{len(content)} bytes are no rows of {width} integers")
+    found = struct.unpack(f"<{len(content) // 8}q", content)
+    return [found[at : at + width] for at in range(0, len(found), width)]
 
 
 def stocks_before(ledger: Ledger) -> Before | None:

@@ -98,7 +98,7 @@ def verify(
     pinned_heads   heads kept elsewhere, which must be part of it
     processes      that compute hashes
     partial        earlier months may lie elsewhere, as they do for one file alone
-    stocks         follow what batteries hold, too; it takes as long again
+    stocks         follow what batteries hold, too; it takes more than as long again
 
     Returns one result a site. Raises LedgerError where there is nothing to read.
     """
