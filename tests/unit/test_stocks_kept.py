@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
-import numpy as np
 import pytest
 from carryover_rig import DEMO, SECOND, Runs, both_methods
 from event_log import EventLog
 
 from edgectl._kernel.inventory import StockOpening
-from edgectl._kernel.kernel import Kernel
-from edgectl._kernel.layout import DTYPES
 from edgectl.controller import stocks
 from edgectl.controller.slots import BadSlotError, pack
 from edgectl.controller.stocks import (
@@ -29,8 +26,6 @@ from edgectl.controller.stocks import (
     stocks_file,
     unpack_slot,
 )
-from edgectl.image import private_segment
-from edgectl.site_model import compile_tables
 
 pytestmark = pytest.mark.untraced  # thousands of simulated scans
 
@@ -423,17 +418,3 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     kept = stocks_file(file.path).read()
     assert kept is not None
     assert (kept.seq, kept.stocks) == (2, (HELD, FIFO))
-
-
-def test_the_kernel_takes_no_slices_beyond_its_ring_nor_for_an_average() -> None:
-    tables = compile_tables(both_methods())
-    kernel = Kernel(tables, private_segment(tables.directory, 8).buffer)
-    kept = np.zeros(1, DTYPES["StockKept"])
-    for count, storage in ((257, 1), (1, 0)):
-        kept["count"] = count
-        with pytest.raises(ValueError, match="slices"):
-            kernel.carry(storage, kept, np.zeros(count, DTYPES["StockSlice"]))
-    with pytest.raises(ValueError, match="slices"):
-        kernel.carry(1, kept, np.zeros(3, DTYPES["StockSlice"]))
-    with pytest.raises(IndexError):
-        kernel.carry(2, kept, np.zeros(1, DTYPES["StockSlice"]))
