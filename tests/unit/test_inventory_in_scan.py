@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from carryover_rig import both_methods
 
 from edgectl._kernel.inventory import Origin, StockMethod, StockOpening, StockStandby
 from edgectl._kernel.journal import MailKind
@@ -91,10 +92,7 @@ def test_every_records_stock_is_the_one_before_and_what_the_record_says(
 
 
 def test_what_is_carried_is_held_by_the_first_scan_and_then_resumed() -> None:
-    model = replace(site("fifo", "concentrate"), batteries=(
-        replace(DEMO.batteries[0], charge_efficiency=1.0, discharge_efficiency=1.0),
-        site("fifo", "concentrate").batteries[1],
-    ))  # fmt: skip
+    model = both_methods()
     tables = compile_tables(model)
     segment = private_segment(tables.directory, 64)
     kernel = Kernel(tables, segment.buffer)
