@@ -162,8 +162,9 @@ SPECS = (
               "One of the two slots is torn or corrupt; the other one was used.",
               "Once after a power cut is what the second slot is for; else look at the disk."),
     EventSpec("stocks.lost", E, ("path", "problem"),
-              "Nothing can be read of what the run before kept of its batteries.",
-              "Look at the disk; a verifier will see that books were declared anew."),
+              "Neither slot of the file can be read; what the memory of the run before does not "
+              "have either is declared anew.",
+              "Look at the disk; where books were declared anew a verifier will see it."),
     EventSpec("stocks.write_failed", E, ("path", "error"),
               "What the batteries hold cannot be kept; a power cut would lose it.",
               "Free space or repair the disk."),

@@ -109,15 +109,22 @@ class Runs:
         for done in range(0, count, SECOND):
             command(self.segment, *self.watts)
             self.plant.run(self.kernel, min(SECOND, count - done))
+            self.look()
             self.feed.pump()
 
-    def keep(self, now_ns: int = 0) -> None:
+    def look(self) -> None:
         """What the controller's main thread does between scans."""
-        self.retention.look(self.reader.snapshot(), self.directory, self.reader.boot_id, now_ns)
+        image = self.reader.snapshot()
+        now_ns = int(image["record"]["time_ns"])
+        self.retention.look(image, self.directory, self.reader.boot_id, now_ns)
+
+    def keep(self) -> None:
+        """Write what is held now, due or not."""
+        self.retention.finish(self.reader.snapshot(), self.directory, self.reader.boot_id)
 
     def stop(self) -> None:
         """In good order: the last scan is kept and booked."""
-        self.retention.finish(self.reader.snapshot(), self.directory, self.reader.boot_id)
+        self.keep()
         self.feed.pump()
         self.feed.finish()
         self.feed.close()

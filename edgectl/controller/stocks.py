@@ -2,8 +2,9 @@
 
 Two places have it. The segment of the run before is still in memory after a stop
 and after a kill, and its snapshot is that of the last scan. `<data dir>/<site>.stocks`
-has two slots (slots.py), written every WRITE_EVERY_NS and at a stop; after a power
-cut it is what is left. The later of the two is carried.
+has two slots (slots.py), written with the first scan, every WRITE_EVERY_NS and at a
+stop; after a power cut it is what is left. The later of the two is carried. A data
+directory without that file never saw a run: it begins anew, whatever is in memory.
 
 A battery is found by its id. What is carried must be the same battery's: of the
 same capacity, booked by the same method, not over AGE_MAX_NS old. Else its content
@@ -174,7 +175,7 @@ def kept_in(segment: Path) -> Kept | None:
     try:
         with attach(segment) as reader:
             return _left(reader)
-    except SegmentError:
+    except (SegmentError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -204,7 +205,8 @@ class StockRetention:
 
         segment   where that of the run before lies, before it is replaced
         """
-        found, left = self.file.read(), kept_in(segment)
+        found = self.file.read()
+        left = kept_in(segment) if self.file.path.exists() else None
         lost = bool(self.file.problems) and found is None
         if lost:
             emit(log, "stocks.lost", path=str(self.file.path),

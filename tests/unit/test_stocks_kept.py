@@ -286,7 +286,8 @@ def test_a_corrupt_file_after_a_power_cut_is_told_and_everything_declared_anew(
     runs.kill(power_cut=True)
     before = runs.held()
     raw = bytearray(runs.path.read_bytes())
-    raw[100] ^= 1
+    for slot in range(2):
+        raw[slot * SLOT_BYTES + 100] ^= 1
     runs.path.write_bytes(raw)
     log.events.clear()
     ran(runs, 3)
@@ -302,17 +303,45 @@ def test_one_torn_slot_costs_one_write_and_is_told(runs: Runs, log: EventLog) ->
     ran(runs, 3)
     runs.keep()
     runs.scans(SECOND)
-    runs.keep(WRITE_EVERY_NS)
-    first = unpack_slot(runs.path.read_bytes()[:SLOT_BYTES], 0)
-    runs.kill(power_cut=True)
+    runs.keep()
     raw = bytearray(runs.path.read_bytes())
-    raw[SLOT_BYTES + 50] ^= 1
+    slots = [unpack_slot(bytes(raw[at * SLOT_BYTES :][:SLOT_BYTES]), at) for at in range(2)]
+    first, last = sorted(slots, key=lambda each: each.sequence)
+    assert first.seq < last.seq
+    runs.kill(power_cut=True)
+    raw[last.slot * SLOT_BYTES + 50] ^= 1
     runs.path.write_bytes(raw)
     log.events.clear()
     runs.start()
     assert {each["seq"] for each in runs.openings.values()} == {first.seq}
     assert log.names == ["stocks.slot_bad", "stocks.carried", "stocks.carried"]
     runs.kill()
+
+
+def test_a_corrupt_file_after_a_kill_costs_nothing_as_the_segment_has_it(
+    runs: Runs, log: EventLog
+) -> None:
+    ran(runs)
+    runs.kill()
+    before = runs.held()
+    runs.path.write_bytes(b"edgestk1")
+    log.events.clear()
+    ran(runs, 3)
+    assert {name: tuple(runs.openings[name]["held"]) for name in NAMES} == before
+    assert log.names == ["stocks.lost", "stocks.carried", "stocks.carried"]
+    runs.stop()
+    assert runs.verified().restarts_followed == 1
+
+
+def test_another_data_directory_begins_anew_whatever_is_in_memory(
+    runs: Runs, tmp_path: Path
+) -> None:
+    ran(runs)
+    runs.stop()
+    other = Runs(tmp_path / "other")
+    other.start()
+    assert {each["why"] for each in other.openings.values()} == {FIRST_START}
+    other.kill()
 
 
 def test_a_segment_that_was_torn_by_the_kill_leaves_the_file(runs: Runs) -> None:
@@ -343,12 +372,10 @@ def test_a_first_start_declares_and_is_no_warning(runs: Runs, log: EventLog) -> 
 def test_it_is_written_every_ten_seconds_and_a_full_disk_is_told_once(
     runs: Runs, log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran(runs, 2)
+    ran(runs, 25)
     log.events.clear()
-    for second in range(25):
-        runs.scans(SECOND)
-        runs.keep(second * 10**9)
     assert runs.retention.file.sequence == 3
+    assert WRITE_EVERY_NS == 10 * 10**9
     sound = runs.retention.file.write
     with monkeypatch.context() as patched:
 
@@ -356,13 +383,10 @@ def test_it_is_written_every_ten_seconds_and_a_full_disk_is_told_once(
             raise OSError(28, "No space left on device")
 
         patched.setattr(runs.retention.file, "write", refuse)
-        for second in range(30, 60):
-            runs.scans(SECOND)
-            runs.keep(second * 10**9)
+        runs.scans(30 * SECOND)
     assert log.names == ["stocks.write_failed"]
     runs.retention.file.write = sound  # type: ignore[method-assign]
-    runs.scans(SECOND)
-    runs.keep(70 * 10**9)
+    runs.scans(10 * SECOND)
     assert log.names == ["stocks.write_failed", "stocks.write_restored"]
     runs.kill()
 
