@@ -75,6 +75,25 @@ def test_what_was_booked_since_is_not_corrected_again() -> None:
     assert after.account() == (0, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("rules", [{}, FIFO])
+def test_where_nothing_moved_nothing_is_touched(rules: dict[str, Any]) -> None:
+    after = next_run(charged((0, 7), **rules), **rules)
+    slices = after.slices()
+    after.resume(500_000, MG_PER_KWH)
+    assert after.held() == (0, 7, [0, 0, 0, 0]), "carbon that came with no energy stays"
+    assert after.slices() == slices
+    assert after.account() == (0, 0, 0, 0, 0)
+
+
+def test_carbon_of_what_is_found_is_rounded_down_and_what_is_kept_has_no_reach() -> None:
+    bench = charged((400, 0))
+    assert bench.kept()[0]["reach_mj"] == 0
+    after = next_run(bench)
+    after.resume(501_000, MG_PER_KWH - 1)
+    assert after.account()[2] == 1
+    assert after.opened() == (0, 0)
+
+
 def test_more_than_is_held_cannot_be_missing() -> None:
     after = next_run(charged((100, 7)))
     after.resume(0, MG_PER_KWH)
