@@ -112,9 +112,7 @@ def snapshot_dtype(directory: Directory) -> np.dtype[Any]:
 def fifo_storages(directory: Directory) -> list[int]:
     """Batteries whose content the kernel keeps in slices, in the order of those."""
     return [
-        at
-        for at, each in enumerate(directory["storages"])
-        if each.get("carbon_method") == "fifo"
+        at for at, each in enumerate(directory["storages"]) if each.get("carbon_method") == "fifo"
     ]
 
 
