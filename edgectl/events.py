@@ -155,6 +155,26 @@ SPECS = (
               "Latches cannot be kept; they hold in this run and are lost with it.",
               "Free space or repair the disk."),
     EventSpec("latches.write_restored", I, ("path",), "Latches are kept again.", NOTHING),
+    # what batteries hold
+    EventSpec("stocks.carried", I, ("storage", "stored_mj", "carbon_ug", "age_s"),
+              "The battery's carbon books go on where the run before left them.", NOTHING),
+    EventSpec("stocks.first_declared", I, ("storage",),
+              "A first start: what the battery holds is declared by the site file.", NOTHING),
+    EventSpec("stocks.declared", W, ("storage", "reason"),
+              "What the run before kept does not fit; what the battery holds is declared anew, "
+              "and the START record says so.",
+              "None where the battery or its method was changed; else look at clock and disk."),
+    EventSpec("stocks.slot_bad", W, ("path", "problem"),
+              "One of the two slots is torn or corrupt; the other one was used.",
+              "Once after a power cut is what the second slot is for; else look at the disk."),
+    EventSpec("stocks.lost", E, ("path", "problem"),
+              "Neither slot of the file can be read; what the memory of the run before does not "
+              "have either is declared anew.",
+              "Look at the disk; where books were declared anew a verifier will see it."),
+    EventSpec("stocks.write_failed", E, ("path", "error"),
+              "What the batteries hold cannot be kept; a power cut would lose it.",
+              "Free space or repair the disk."),
+    EventSpec("stocks.write_restored", I, ("path",), "It is kept again.", NOTHING),
     # dispatch
     EventSpec("request.rejected", W, ("scan", "count"),
               "A request was not finite, out of range, lapsed or torn; the last safe one holds.",

@@ -4,8 +4,8 @@ Charging adds all the carbon with what is stored of the energy; delivering takes
 it out, so that nothing is counted twice. What is lost while standing and what is
 put right at an anchor has accounts of its own, scan by scan:
 
-    energy  held = before + stored - taken - lost + true-up
-    carbon  held = before + charged - drawn + shortfall's - lost
+    energy  held = before + stored - taken - lost + true-up + opened
+    carbon  held = before + charged - drawn + shortfall's - lost + opened
 
 both exact. Every split is by cumulative shares in the order of the origins, and
 of the slices: sums are kept, no part is over what it is taken from, and what two
@@ -24,10 +24,8 @@ from edgectl._kernel.totalizer cimport int128
 
 cdef enum:
     MJ_MG_PER_UG = 3600000       # mJ * mg/kWh / 3 600 000 = ug
-    PPM = 1000000
     NS_PER_S = 1000000000
     REARM_PPM = 20000            # so far the charge leaves an anchor before it counts again
-    HELD_BITS = 62               # books hold up to 2**62 mJ and ug; the rest is booked as lost
 
 
 cdef int64_t share(int64_t amount, int64_t part, int64_t whole) noexcept nogil:
@@ -251,6 +249,8 @@ cdef void stock_begin(Stock* stock) noexcept nogil:
     stock.true_up_mj = 0
     stock.shortfall_mj = 0
     stock.true_ups = 0
+    stock.opened_mj = 0
+    stock.opened_ug = 0
 
 
 cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcept nogil:
@@ -269,6 +269,9 @@ cdef void stock_start(Stock* stock, double energy_j, int64_t mg_per_kwh) noexcep
         declared.carbon_ug = carbon_ug(declared.energy_mj, mg_per_kwh, &remainder)
         declared.origins_mj[<int32_t> ORIGIN_OTHER] = declared.energy_mj
         stock_put(stock, &declared, 0)
+    stock.opened_mj = stock.held.energy_mj
+    stock.opened_ug = stock.held.carbon_ug
+    stock.opening = OPENING_DECLARED
 
 
 cdef int64_t stock_draw(
@@ -373,10 +376,6 @@ cdef void stock_settle(
 cdef class InventoryBench:
     """One battery's stock on its own; the tests' door."""
 
-    cdef Stock stock
-    cdef StockRow row
-    cdef int64_t remainder
-
     def __cinit__(self, rules):
         """rules: mapping of StockRow's fields, all of them"""
         self.row = rules
@@ -423,3 +422,7 @@ cdef class InventoryBench:
         """This scan's (lost mJ, lost ug, true-up mJ, shortfall mJ, true-ups)."""
         return (self.stock.lost_mj, self.stock.lost_ug, self.stock.true_up_mj,
                 self.stock.shortfall_mj, self.stock.true_ups)
+
+    def opened(self):
+        """This scan's (mJ declared, ug declared or found after a restart)."""
+        return self.stock.opened_mj, self.stock.opened_ug

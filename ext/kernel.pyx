@@ -14,6 +14,7 @@ from edgectl._kernel.atomic cimport load32, load64, store32, store64
 from edgectl._kernel.authority cimport Retained, interlocks_retain
 from edgectl._kernel.carbon cimport (
     METERS_MAX, SOURCE_STORAGE, FlowTotal, GeneratorRow)
+from edgectl._kernel.carryover cimport StockKept, stock_carry
 from edgectl._kernel.clock cimport (
     cadence_advance, cadence_deadline_ns, enter_realtime, monotonic_ns, sleep_until,
     thread_cpu_ns, utc_ns)
@@ -223,6 +224,7 @@ cdef class Kernel:
         for at in range(stocks.shape[0]):
             if stocks[at].method == METHOD_FIFO:
                 state.flows.stocks[at].slices = <StockSlice*> room(SLICES_MAX, sizeof(StockSlice))
+                self.fifo += 1
         state.flows.net.sources, state.flows.net.sinks = state.flows.sources, state.flows.sinks
         cells = state.flows.sources * state.flows.sinks
         state.flows.cells = <FlowCell*> room(cells, sizeof(FlowCell))
@@ -265,7 +267,9 @@ cdef class Kernel:
             * sizeof(FlowTotal) + state.flows.storages * sizeof(StorageRecord)
             + state.interlocks.rows * sizeof(InterlockSnapshot)
             + state.image.devices * (sizeof(DeviceLink) + sizeof(int64_t))
-            + state.image.points * sizeof(Sample))
+            + state.image.points * sizeof(Sample)
+            + state.flows.storages * sizeof(StockKept)
+            + self.fifo * SLICES_MAX * sizeof(StockSlice))
         if head.record_bytes != record_bytes or head.snapshot_bytes < snapshot_bytes \
                 or head.total_bytes > buffer.shape[0] \
                 or head.journal_offset + head.journal_slots * record_bytes > head.total_bytes:
@@ -317,6 +321,21 @@ cdef class Kernel:
         """
         cdef Retained kept = Retained(bypass_left_ns, trips, status, locked, first_out)
         return interlocks_retain(&self.state.interlocks, row, &kept, now_ns)
+
+    def carry(self, int storage, const StockKept[::1] kept, const StockSlice[::1] slices):
+        """Take over what a battery held in the run before; only before the first scan.
+
+        kept    one, as a snapshot has it; its figures are sound
+        slices  of a battery of which first in leaves first, the oldest first
+        """
+        cdef Stock* stock
+        if not 0 <= storage < self.state.flows.storages or kept.shape[0] != 1:
+            raise IndexError(f"no storage {storage}")
+        stock = &self.state.flows.stocks[storage]
+        if kept[0].count != slices.shape[0] \
+                or slices.shape[0] > (0 if stock.slices == NULL else SLICES_MAX):
+            raise ValueError(f"{slices.shape[0]} slices of storage {storage}")
+        stock_carry(stock, &kept[0], &slices[0] if slices.shape[0] else NULL)
 
     def run(self, int64_t origin_ns, int64_t scans_max, int fifo_priority, int cpu):
         """Scan on the real clock; a thread's body that holds no GIL.

@@ -3,10 +3,11 @@
 import numpy
 
 from edgectl._kernel.carbon cimport FlowTotal, GeneratorRow
+from edgectl._kernel.carryover cimport StockKept
 from edgectl._kernel.dispatch cimport DispatchRow, FlexibleRow, HeartbeatRow, PvRow, StorageRow
 from edgectl._kernel.fieldbus cimport BusDeviceRow, LinkRow, ProbeRow
 from edgectl._kernel.interlock cimport CauseRow, EffectRow, InterlockRow
-from edgectl._kernel.inventory cimport StockRow
+from edgectl._kernel.inventory cimport StockRow, StockSlice
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, Mail, PointRecord, RecordHead, SegmentHead, SnapshotHead, StorageRecord)
 from edgectl._kernel.monitor cimport MonitorRow
@@ -36,6 +37,8 @@ cdef FlexibleRow flexible
 cdef DispatchRow dispatch
 cdef MeterRow meter
 cdef StockRow stock
+cdef StockKept stock_kept
+cdef StockSlice stock_slice
 cdef GeneratorRow generator
 cdef FeederRow feeder
 cdef ScanRow scan
@@ -70,6 +73,8 @@ DTYPES = {
     "DispatchRow": numpy.asarray(<DispatchRow[:1]> &dispatch).dtype,
     "MeterRow": numpy.asarray(<MeterRow[:1]> &meter).dtype,
     "StockRow": numpy.asarray(<StockRow[:1]> &stock).dtype,
+    "StockKept": numpy.asarray(<StockKept[:1]> &stock_kept).dtype,
+    "StockSlice": numpy.asarray(<StockSlice[:1]> &stock_slice).dtype,
     "GeneratorRow": numpy.asarray(<GeneratorRow[:1]> &generator).dtype,
     "FeederRow": numpy.asarray(<FeederRow[:1]> &feeder).dtype,
     "ScanRow": numpy.asarray(<ScanRow[:1]> &scan).dtype,

@@ -10,11 +10,12 @@ from libc.string cimport memcpy, memset
 
 from edgectl._kernel.atomic cimport load64
 from edgectl._kernel.carbon cimport FlowTotal
+from edgectl._kernel.carryover cimport StockKept, stock_keep
 from edgectl._kernel.dispatch cimport Storage
 from edgectl._kernel.interlock cimport (
     INJECTIONS_MAX, ROW_BYPASSED, ROW_CAUSE, ROW_DISCREPANT, ROW_FIRST_OUT, ROW_LOCKED, ROW_START,
     ROW_UNDER_TEST, InterlockState, Permit)
-from edgectl._kernel.inventory cimport Stock, StockRow
+from edgectl._kernel.inventory cimport SLICES_MAX, Stock, StockRow, StockSlice
 from edgectl._kernel.journal cimport (
     InterlockSnapshot, PointRecord, RecordHead, SnapshotHead, StorageRecord, journal_close,
     journal_open)
@@ -89,6 +90,8 @@ cdef void record_stock(
     record.true_up_mj = stock.true_up_mj
     record.shortfall_mj = stock.shortfall_mj
     record.true_ups = stock.true_ups
+    record.opened_mj = stock.opened_mj
+    record.opened_ug = stock.opened_ug
     record.method = <uint8_t> row.method
     record.standby = <uint8_t> row.standby
 
@@ -238,6 +241,17 @@ cdef uint8_t* put(uint8_t* place, const void* source, int64_t size) noexcept nog
     return place + size
 
 
+cdef void snapshot_stocks(const KernelState* state, uint8_t* place) noexcept nogil:
+    """What a restart must not lose of the batteries' books."""
+    cdef StockKept* kept = <StockKept*> place
+    cdef StockSlice* slices = <StockSlice*> (place + state.flows.storages * sizeof(StockKept))
+    cdef int32_t at
+    for at in range(state.flows.storages):
+        stock_keep(&state.flows.stocks[at], &kept[at], slices)
+        if state.flows.stocks[at].slices != NULL:
+            slices += SLICES_MAX
+
+
 cdef void snapshot_write(
     const KernelState* state, const uint8_t* record, uint8_t* place) noexcept nogil:
     """Copy the process image out, in the order of edgectl/image/layout.py."""
@@ -274,4 +288,5 @@ cdef void snapshot_write(
             interlock.under_test = True
     place = put(place, state.image.links, state.image.devices * sizeof(DeviceLink))
     place = put(place, state.image.device_age_ns, state.image.devices * sizeof(int64_t))
-    put(place, state.image.samples, state.image.points * sizeof(Sample))
+    place = put(place, state.image.samples, state.image.points * sizeof(Sample))
+    snapshot_stocks(state, place)

@@ -16,6 +16,7 @@ from edgectl._kernel.authority cimport (
     interlocks_reset)
 from edgectl._kernel.blocks cimport r_trig
 from edgectl._kernel.carbon cimport METERS_MAX, flows_trace
+from edgectl._kernel.carryover cimport stock_note, stock_resume
 from edgectl._kernel.clock cimport wake
 from edgectl._kernel.commit cimport dispatch_commit, heartbeats_commit, open_request_commit
 from edgectl._kernel.dispatch cimport (
@@ -23,7 +24,8 @@ from edgectl._kernel.dispatch cimport (
 from edgectl._kernel.integrity cimport integrity_look
 from edgectl._kernel.interlock cimport (
     RESET_AUTO, RESET_LOCAL, Reset, interlocks_evaluate)
-from edgectl._kernel.inventory cimport stock_begin, stock_settle, stock_start
+from edgectl._kernel.inventory cimport (
+    OPENING_AWAITED, OPENING_CARRIED, Stock, stock_begin, stock_settle, stock_start)
 from edgectl._kernel.journal cimport (
     MAIL_ARM, MAIL_BYPASS, MAIL_DISARM, MAIL_GRID_CARBON, MAIL_IMPORT_CAP_W, MAIL_INJECT,
     MAIL_MAINTENANCE, MAIL_RESET, MAIL_SERVICES, MAIL_SHED_W, MAIL_STORAGE_W,
@@ -246,37 +248,52 @@ cdef void local_reset(KernelState* state) noexcept nogil:
         interlocks_reset(&state.interlocks, -1, RESET_LOCAL)
 
 
-cdef void start_stocks(KernelState* state) noexcept nogil:
-    """Declare each battery's content once its state of charge is first known."""
+cdef bint soc_good(const Sample* soc) noexcept nogil:
+    """Whether a state of charge may move the books."""
+    return soc.quality == QUALITY_GOOD and fabs(soc.value) <= SOC_RATIO_MAX
+
+
+cdef int64_t soc_within_ppm(const Sample* soc) noexcept nogil:
+    """A good state of charge, 0 to PPM."""
+    cdef int64_t ppm = llrint(soc.value * PPM)
+    if ppm < 0:
+        return 0
+    return ppm if ppm < PPM else PPM
+
+
+cdef void open_stocks(KernelState* state) noexcept nogil:
+    """Once each battery's state of charge is first known: declare its content, or resume it."""
     cdef int32_t at
     cdef const StorageRow* row
     cdef const Sample* soc
-    if state.stocks_started:
-        return
-    for at in range(state.dispatch.row.storages):
-        soc = &state.image.samples[state.dispatch.storage_rows[at].soc_point]
-        if soc.quality == QUALITY_BAD:
-            return
+    cdef Stock* stock
     for at in range(state.dispatch.row.storages):
         row = &state.dispatch.storage_rows[at]
         soc = &state.image.samples[row.soc_point]
-        stock_start(&state.flows.stocks[at], soc.value * row.capacity_j,
-                    state.row.initial_stock_mg_per_kwh)
-    state.stocks_started = True
+        stock = &state.flows.stocks[at]
+        if stock.opening == OPENING_AWAITED and soc.quality != QUALITY_BAD:
+            stock_start(stock, soc.value * row.capacity_j, state.row.initial_stock_mg_per_kwh)
+        elif stock.opening == OPENING_CARRIED and soc_good(soc):
+            stock_resume(stock, &state.flows.stock_rows[at], soc_within_ppm(soc),
+                         state.row.initial_stock_mg_per_kwh)
 
 
 cdef void settle_stocks(KernelState* state, int64_t dt_ns) noexcept nogil:
-    """Standby losses and true-ups of this scan, once the contents are declared."""
+    """Standby losses and true-ups of this scan, once a content is booked."""
     cdef int32_t at
     cdef const Sample* soc
+    cdef Stock* stock
     cdef bint good
-    if not state.stocks_started:
-        return
     for at in range(state.dispatch.row.storages):
+        stock = &state.flows.stocks[at]
+        if stock.opening == OPENING_AWAITED:
+            continue
         soc = &state.image.samples[state.dispatch.storage_rows[at].soc_point]
-        good = soc.quality == QUALITY_GOOD and fabs(soc.value) <= SOC_RATIO_MAX
-        stock_settle(&state.flows.stocks[at], &state.flows.stock_rows[at],
+        good = soc_good(soc)
+        stock_settle(stock, &state.flows.stock_rows[at],
                      llrint(soc.value * PPM) if good else 0, good, dt_ns)
+        if good:
+            stock_note(stock, soc_within_ppm(soc))
 
 
 cdef void integrate(KernelState* state, int64_t dt_ns) noexcept nogil:
@@ -286,7 +303,7 @@ cdef void integrate(KernelState* state, int64_t dt_ns) noexcept nogil:
 
     for at in range(state.dispatch.row.storages):
         stock_begin(&state.flows.stocks[at])
-    start_stocks(state)
+    open_stocks(state)
     for at in range(state.meters):
         meter_mj[at] = state.meter_states[at].energy_mj
     flows_trace(&state.flows, meter_mj, llrint(state.dispatch.carbon_g_per_kwh * 1000.0),

@@ -17,7 +17,7 @@ import scan_report
 ROOT = Path(__file__).resolve().parent.parent
 LINES_PER_FILE_MAX = 500
 LINES_PER_FUNCTION_MAX = 60
-ONE_FILE = {"tools/verify_ledger.py": 950}  # handed to strangers as one file that needs nothing
+ONE_FILE = {"tools/verify_ledger.py": 1070}  # handed to strangers as one file that needs nothing
 COLUMNS_MAX = 100
 
 # Who may import whom, bottom up: a package may use what its row names and itself. One way only.

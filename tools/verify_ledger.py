@@ -383,6 +383,108 @@ def leaf_of(key: bytes, seq: int, head: bytes, parts: list[bytes]) -> bytes:
     ))  # fmt: skip
 
 
+# ---- what batteries hold, from second to second and over restarts
+
+
+def integers(content: bytes, width: int) -> list[tuple[int, ...]]:
+    """Rows of little-endian int64."""
+    found = struct.unpack(f"<{len(content) // 8}q", content)
+    return [found[at : at + width] for at in range(0, len(found), width)]
+
+
+class StockCheck:
+    """Follows every battery's books. A battery is (mJ, ug, mJ by origin)."""
+
+    def __init__(self) -> None:
+        self.run, self.names = -1, []  # type: tuple[int, list[str]]
+        self.sinks: dict[str, int] = {}
+        self.ppm: list[Any] = []
+        self.default_mg: int | None = None
+        self.held: dict[str, tuple[int, ...]] | None = None  # None: no record said it yet
+        self.next_seq = -1  # of the journal; another than this, and nothing can be followed
+        self.apart: dict[str, int] = {}  # mJ that flows do not explain, by 1/(10^6 * ppm)
+        self.restarts = self.unfollowed = 0
+
+    def take(self, said: dict[str, Any], parts: list[bytes]) -> None:
+        """The next record. Raises BadError, KeyError or ValueError."""
+        kind, run = said["kind"], said["boot_id"]
+        if kind == "start" or (kind == "names" and run != self.run):
+            own = said_by(parts[0])
+            self.run, self.names, self.next_seq = run, own["storages"], -1
+            self.sinks = {name: own["sinks"].index(name) for name in self.names}
+            self.default_mg, self.ppm = own.get("default_mg_per_kwh"), own.get("storage_ppm", [])
+            if self.default_mg is None or not all(all(each) for each in self.ppm):
+                self.ppm = []
+            if kind == "start" and "stocks" in own:
+                self.restart(said, own)
+        elif kind == "second" and run == self.run:
+            self.second(said, [said_by(part) for part in parts])
+
+    def restart(self, said: dict[str, Any], own: dict[str, Any]) -> None:
+        opened = {each["id"]: tuple(each["held"]) for each in own["stocks"]}
+        before = own["stocks_before"] or {"held": {}}
+        held = {name: tuple(of) for name, of in before["held"].items()}
+        place = said["seq"], said["utc_s"]
+        if self.held is not None and held != self.held:
+            raise BadError(f"batteries held {self.held}; this START says {held}", *place)
+        for name in sorted(opened.keys() | held.keys()):
+            is_now, was = opened.get(name, (0,) * 6), held.get(name, (0,) * 6)
+            change = own["stocks_adjusted"].get(name, (0,) * 6)
+            if [a + b for a, b in zip(was, change, strict=True)] != list(is_now):
+                raise BadError(f"{name} held {was}, adjusted {change}, and opens {is_now}", *place)
+        if any(each["opened"] != "carried" and any(each["held"]) for each in own["stocks"]):
+            raise BadError("a battery opens with what was not carried", *place)
+        self.restarts += self.held is not None
+        self.held, self.next_seq, self.apart = opened, 0, {}
+
+    def second(self, said: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+        own, known = parts[0], "storage_openings" in parts[0] and bool(self.ppm)
+        stocks = integers(own["stocks"], 2)
+        origins: list[tuple[int, ...]] = [(0, 0, 0, mj) for mj, _ in stocks]
+        if "stock_origins_mj" in own:
+            origins = integers(own["stock_origins_mj"], 4)
+        now = {name: (*stocks[at], *origins[at]) for at, name in enumerate(self.names)}
+        if known and self.held is not None and said["first_seq"] == self.next_seq:
+            cells = [
+                (part["cells"][2 * at], part["cells"][2 * at + 1], mj, ug)
+                for part in parts
+                for at, ((mj,), (ug,)) in enumerate(
+                    zip(integers(part["energy_mj"], 1), integers(part["carbon_ug"], 1), strict=True)
+                )
+            ]
+            for at, name in enumerate(self.names):
+                rows = integers(own["storage_accounts"], 5)[at]
+                rows += integers(own["storage_openings"], 2)[at]
+                fault = self.fault(at, self.held[name], now[name], cells, rows)
+                if fault:
+                    raise BadError(f"{name} {fault}", said["seq"], said["utc_s"])
+        elif known:
+            self.unfollowed, self.apart = self.unfollowed + 1, {}
+        self.held, self.next_seq = now, said["last_seq"] + 1
+
+    def fault(
+        self, at: int, was: tuple[int, ...], now: tuple[int, ...],
+        cells: list[tuple[int, int, int, int]], rows: tuple[int, ...],
+    ) -> str:  # fmt: skip
+        """What of one battery does not follow from the second before."""
+        name, (charge, discharge) = self.names[at], self.ppm[at]
+        lost_mj, lost_ug, true_up_mj, short_mj, _, opened_mj, opened_ug = rows
+        came = [(mj, ug) for _, sink, mj, ug in cells if sink == self.sinks[name]]
+        left = [(mj, ug) for source, _, mj, ug in cells if source == 3 + at]
+        ug = was[1] + sum(ug for _, ug in came) - sum(ug for _, ug in left) - lost_ug + opened_ug
+        ug += short_mj * (self.default_mg or 0) // 3_600_000  # and the remainder that is carried
+        if not ug <= now[1] <= ug + (short_mj > 0):
+            return f"held {was[1]} ug and holds {now[1]}; its flows make it {ug}"
+        whole = 10**6 * discharge
+        apart = (now[0] - was[0] - short_mj + lost_mj - true_up_mj - opened_mj) * whole
+        apart -= sum(mj for mj, _ in came) * charge * discharge
+        apart += sum(mj for mj, _ in left) * 10**12
+        self.apart[name] = apart = self.apart.get(name, 0) + apart
+        if abs(apart) >= 2 * whole or sum(now[2:]) != now[0] or min(now) < 0:
+            return f"held {was[0]} mJ and holds {now}: {apart // whole} mJ from what flows make it"
+        return ""
+
+
 class LedgerCheck:
     """A walk through a ledger's files, in order."""
 
@@ -392,6 +494,7 @@ class LedgerCheck:
         self.heads: list[Head] = []
         self.roots: dict[int, bytes] = {}
         self.first = 0
+        self.stocks = StockCheck()
 
     def file(self, path: Path, first: bool, alone: bool, live: bool) -> None:
         wal = path.with_name(path.name + "-wal")
@@ -474,6 +577,7 @@ class LedgerCheck:
                 seconds -= said.get("kind") == "second"
                 if said.get("kind") == "meter" and said.get("what") == "swap":
                     hold_change(b"".join(parts), seq, utc_s)
+                self.follow(said, parts, seq, utc_s)
                 self.tree.add(leaf)
                 if self.tree.size in sizes:
                     self.roots[self.tree.size] = self.tree.root()
@@ -481,6 +585,14 @@ class LedgerCheck:
                 raise BadError(f"a pack of {count} holds {len(records)}", first, utc_s)
             if self.tree.root() != root:
                 raise BadError("the tree up to its pack's end is another one", first, utc_s)
+
+    def follow(self, said: dict[str, Any], parts: list[bytes], seq: int, utc_s: int) -> None:
+        try:
+            self.stocks.take(said, parts)
+        except (KeyError, IndexError, TypeError, ValueError, struct.error) as error:
+            raise BadError(
+                f"what it says of batteries cannot be read: {error!r}", seq, utc_s
+            ) from error
 
     def hold(self, head: Head, before: int) -> None:
         if head.size > self.tree.size:
@@ -502,6 +614,10 @@ class LedgerCheck:
         last = self.heads[-1]
         loose = self.tree.size - last.size
         note = f"; {loose} after the last head are whole, not signed yet" if loose else ""
+        if self.stocks.restarts:
+            note += f"; what batteries hold follows over {self.stocks.restarts} restarts"
+        if self.stocks.unfollowed:
+            note += f"; not followed for missing scans in {self.stocks.unfollowed} seconds"
         return (f"good. {self.tree.size - self.first} records, {len(self.heads)} heads, root "
                 f"{self.tree.root().hex()}{note}")  # fmt: skip
 

@@ -23,6 +23,12 @@ class StockAnchor(IntEnum):
     ANCHOR_FULL = 1
     ANCHOR_EMPTY = 2
 
+class StockOpening(IntEnum):
+    OPENING_AWAITED = 0
+    OPENING_DECLARED = 1
+    OPENING_CARRIED = 2
+    OPENING_RESUMED = 3
+
 class InventoryBench:
     """One battery's stock."""
 
@@ -35,3 +41,4 @@ class InventoryBench:
     def held(self) -> tuple[int, int, list[int]]: ...
     def slices(self) -> list[tuple[int, int, list[int]]]: ...
     def account(self) -> tuple[int, int, int, int, int]: ...
+    def opened(self) -> tuple[int, int]: ...

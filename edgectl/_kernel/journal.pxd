@@ -9,7 +9,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
 from edgectl._kernel.inventory cimport ORIGINS
 
 cdef enum:
-    SEGMENT_VERSION = 3
+    SEGMENT_VERSION = 4
     MAILBOX_SLOTS = 256
     MAILBOX_PER_SCAN_MAX = 16
 
@@ -120,7 +120,9 @@ cdef struct StorageRecord:
     int64_t lost_ug              # to the loss account in this scan
     int64_t true_up_mj           # books corrected by so much in this scan
     int64_t shortfall_mj         # stored energy of this scan that the books did not hold
-    int64_t true_ups             # of this scan: 0 or 1
+    int64_t true_ups             # of this scan
+    int64_t opened_mj            # stored energy declared in this scan
+    int64_t opened_ug            # its carbon, or that of what is found after a restart
     int32_t row                  # interlock behind the worst effect
     uint8_t effect
     uint8_t binding

@@ -5,6 +5,7 @@ from edgectl._kernel.scan cimport KernelState
 
 cdef class Kernel:
     cdef KernelState* state
+    cdef int fifo                # storages whose stock is kept in slices
     cdef object tables           # keeps the arrays alive that state points into
     cdef object segment          # keeps the mapping alive
     cdef void bind_image(self) except *

@@ -54,7 +54,6 @@ cdef struct KernelState:
     uint32_t stop                # shared: 1 asks for an orderly stop
     uint8_t digesting
     uint8_t carbon_default       # the feed is lost: the zone's default is in force
-    uint8_t stocks_started
     uint8_t ledger_fault         # the services say the ledger cannot be written
 
 cdef void scan_cycle(

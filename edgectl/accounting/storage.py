@@ -164,7 +164,11 @@ class Inventory:
             raise ValueError(f"charge of {energy_mj} mJ, {carbon_ug} ug, from {origins}")
         if not energy_mj and not carbon_ug:
             return 0
-        added = Slice(stored_mj, carbon_ug, _scaled(origins, stored_mj))
+        self._put(Slice(stored_mj, carbon_ug, _scaled(origins, stored_mj)))
+        return stored_mj
+
+    def _put(self, added: Slice) -> None:
+        """To what is held; first in, first out: to the newest slice while that is not full."""
         if self.rules.method is Method.FIFO:
             if self._slices and self._slices[-1].energy_mj < self.rules.slice_mj:
                 added = _merged(self._slices.pop(), added)
@@ -174,7 +178,6 @@ class Inventory:
         else:
             held = self._slices.popleft() if self._slices else Slice(0, 0, {})
             self._slices.append(_merged(held, added))
-        return stored_mj
 
     def discharge(self, delivered_mj: int) -> Drawn:
         """Take delivered AC energy out, and the carbon that belongs to it."""
@@ -236,6 +239,20 @@ class Inventory:
             held = self._slices.pop() if self._slices else Slice(0, 0, {})
             self._slices.append(_merged(held, Slice(found_mj, 0, {UNMETERED: found_mj})))
         return TrueUp(anchor, before_mj, stored_mj, 0)
+
+    def resume(self, moved_mj: int, mg_per_kwh: int) -> Drawn:
+        """After a restart: correct what is held by what its state of charge says moved meanwhile.
+
+        moved_mj     below 0: used while nobody booked, what is drawn goes to the loss account
+        mg_per_kwh   of what is found: declared, never clean
+
+        The carbon of what is found is drawn too, below 0.
+        """
+        if moved_mj <= 0:
+            return self._take(-moved_mj)
+        carbon_ug = CarbonCarry().book_ug(moved_mj, mg_per_kwh)
+        self._put(Slice(moved_mj, carbon_ug, {UNMETERED: moved_mj}))
+        return Drawn(-carbon_ug, -moved_mj)
 
     def settle_empty(self) -> TrueUp | None:
         """Where the books say empty and carbon is left, move it to the loss account."""

@@ -40,6 +40,9 @@ def verify(
     partial: Annotated[
         bool, typer.Option("--partial", help="Earlier months lie elsewhere.")
     ] = False,
+    stocks: Annotated[
+        bool, typer.Option(help="Follow what batteries hold, over restarts too.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = (
         False
     ),
@@ -48,7 +51,9 @@ def verify(
     try:
         public = load_public(key) if key else None
         pinned = [each for path in head or [] for each in read_heads(path)]
-        results = verify_ledger(ledger, public, pinned, processes_for(ledger), partial=partial)
+        results = verify_ledger(
+            ledger, public, pinned, processes_for(ledger), partial=partial, stocks=stocks
+        )
     except EdgectlError as error:
         if as_json:
             print(json.dumps({"good": None, "error": error.problem}))
@@ -105,6 +110,15 @@ def as_text(result: Result) -> str:
             f"{result.heads} signed heads ({key}), {result.pages} pages, {result.seconds} s"
         )
         lines.append(f"  root {result.root}")
+        if result.restarts_followed:
+            lines.append(
+                f"  what batteries hold follows, over {result.restarts_followed} restarts too"
+            )
+        if result.seconds_unfollowed:
+            lines.append(
+                f"  before {result.seconds_unfollowed} seconds scans are missing: what batteries "
+                "hold cannot be followed there"
+            )
     else:
         record = "" if result.bad_seq is None else f"record {result.bad_seq}"
         if record and result.bad_utc_s:

@@ -1,18 +1,13 @@
 """Retentive latches: what a person must clear stays tripped over a power cut and a kill.
 
-`<data dir>/<site>.latches` has two slots. Each write goes to the one that is older,
-with the next sequence number and a CRC-32, and is on the disk before it counts; a
-write that is cut off spoils one slot and leaves the other. At start the newest
-whole slot is read, and each row is found by its id, so that rows may be added or
-moved in the site file meanwhile.
+`<data dir>/<site>.latches` has two slots (slots.py). At start the newest whole slot is
+read, and each row is found by its id, so that rows may be added or moved in the site
+file meanwhile.
 
 A bypass goes on with the time it has left, by UTC and never longer than it had
 when it was last written: where the clock was stepped back the smaller one counts.
 """
 
-import os
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +18,12 @@ import structlog
 
 from edgectl._kernel.authority import AuthorityStatus
 from edgectl._kernel.interlock import InterlockStatus
+from edgectl.controller.slots import BadSlotError, Form, SlotFile, pack, unpack
 from edgectl.events import emit
 from edgectl.site_model.tables_directory import interlock_digest
 
 MAGIC = b"edgelat1"
-HEAD = struct.Struct("<8sQII")  # magic, sequence number, payload bytes, CRC-32 of all but itself
 SLOT_BYTES = 256 * 1024  # 1024 rows, the kernel's most, at 120 bytes each, and as much again
-SLOTS = 2
 BYPASS_REFRESH_NS = 60_000_000_000  # a standing bypass is written so often, with what it has left
 RETRY_NS = 5_000_000_000
 
@@ -85,34 +79,17 @@ class Kept:
     latches: tuple[Latch, ...]
 
 
-class BadSlotError(ValueError):
-    """A slot is torn or is none of ours; why."""
-
-
 def pack_slot(sequence: int, latches: Sequence[Latch]) -> bytes:
     """One slot as it lies in the file."""
     payload = msgpack.packb(
         [[getattr(each, name) for name in Latch.__slots__] for each in latches], use_bin_type=True
     )
-    assert HEAD.size + len(payload) <= SLOT_BYTES, "1024 rows fit"
-    head = HEAD.pack(MAGIC, sequence, len(payload), 0)
-    crc = zlib.crc32(head + payload)
-    return HEAD.pack(MAGIC, sequence, len(payload), crc) + bytes(payload)
+    return pack(MAGIC, SLOT_BYTES, sequence, bytes(payload))
 
 
 def unpack_slot(raw: bytes, slot: int) -> Kept:
     """The slot's latches. Raises BadSlotError with what is wrong."""
-    if len(raw) < HEAD.size:
-        raise BadSlotError(f"{len(raw)} bytes; its head alone has {HEAD.size}")
-    magic, sequence, length, crc = HEAD.unpack_from(raw)
-    if magic != MAGIC:
-        raise BadSlotError(f"it begins with {magic!r}")
-    if length > SLOT_BYTES - HEAD.size or len(raw) < HEAD.size + length:
-        raise BadSlotError(f"it says {length} bytes and has {len(raw) - HEAD.size}")
-    payload = raw[HEAD.size : HEAD.size + length]
-    found = zlib.crc32(HEAD.pack(magic, sequence, length, 0) + payload)
-    if found != crc:
-        raise BadSlotError(f"its CRC-32 is {found:#010x} and should be {crc:#010x}")
+    sequence, payload = unpack(MAGIC, SLOT_BYTES, raw)
     try:
         latches = tuple(Latch(*each) for each in msgpack.unpackb(payload, raw=False))
     except (ValueError, TypeError, msgpack.UnpackException) as error:
@@ -120,75 +97,22 @@ def unpack_slot(raw: bytes, slot: int) -> Kept:
     return Kept(sequence, slot, latches)
 
 
-class LatchFile:
+class LatchFile(SlotFile[Sequence[Latch], Kept]):
     """The file of one site, with its two slots."""
 
     def __init__(self, path: Path) -> None:
         """Nothing is opened before it is read or written."""
-        self.path = path
-        self.sequence = 0
-        self._slot = 0  # the next to be written
-        self._spoilt = False  # what is there cannot be read, and must not come back later
+        super().__init__(path, Form(SLOT_BYTES, pack_slot, unpack_slot))
 
     def read(self) -> Kept | None:
         """The newest whole slot; None without a file, or with none that is whole."""
-        try:
-            raw = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._spoilt = True
-            emit(log, "latches.lost", path=str(self.path), problem=error.strerror or str(error))
-            return None
-        kept, problems = [], []
-        for slot in range(SLOTS):
-            part = raw[slot * SLOT_BYTES : (slot + 1) * SLOT_BYTES]
-            if slot > 0 and not part.strip(b"\0"):
-                continue  # the first write of all fills one slot alone
-            try:
-                kept.append(unpack_slot(part, slot))
-            except BadSlotError as error:
-                problems.append(f"slot {slot}: {error}")
-        if not kept:
-            self._spoilt = True
-            emit(log, "latches.lost", path=str(self.path), problem="; ".join(problems))
-            return None
-        for problem in problems:
-            emit(log, "latches.slot_bad", path=str(self.path), problem=problem)
-        newest = max(kept, key=lambda each: each.sequence)
-        self.sequence = newest.sequence
-        self._slot = (newest.slot + 1) % SLOTS
-        return newest
-
-    def write(self, latches: Sequence[Latch]) -> None:
-        """Put them into the older slot and see them onto the disk. Raises OSError."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not self.path.exists()
-        descriptor = os.open(self.path, flags, 0o644)
-        try:
-            if self._spoilt:
-                os.ftruncate(descriptor, 0)
-            slot = pack_slot(self.sequence + 1, latches)
-            if os.pwrite(descriptor, slot, self._slot * SLOT_BYTES) != len(slot):
-                raise OSError(None, "the disk took less than a slot")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if fresh:
-            _sync_directory(self.path.parent)
-        self._spoilt = False
-        self.sequence += 1
-        self._slot = (self._slot + 1) % SLOTS
-
-
-def _sync_directory(folder: Path) -> None:
-    """A new file is safe only once its name is on the disk, too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        kept = super().read()
+        if kept is None and self.problems:
+            emit(log, "latches.lost", path=str(self.path), problem="; ".join(self.problems))
+        elif kept is not None:
+            for problem in self.problems:
+                emit(log, "latches.slot_bad", path=str(self.path), problem=problem)
+        return kept
 
 
 class Retention:

@@ -19,10 +19,11 @@ from edgectl._kernel.journal import MailKind
 from edgectl.controller.ports import SerialPorts
 from edgectl.controller.retain import Retention, latches_path
 from edgectl.controller.runtime import SCAN_PERIODS_AFTER_STOP, Runtime, RuntimeOptions
+from edgectl.controller.stocks import StockRetention, stocks_path
 from edgectl.controller.watch import Watch
 from edgectl.errors import EdgectlError, IdentityError, OverrunError
 from edgectl.events import emit
-from edgectl.image import Mailbox, Segment, create_segment
+from edgectl.image import Mailbox, Segment, create_segment, segment_path
 from edgectl.image.layout import MAILBOX_SLOTS
 from edgectl.site_model import KernelTables, Site
 
@@ -53,22 +54,29 @@ class Session:
         options: RuntimeOptions,
         data_dir: Path | None = None,
     ) -> None:
-        """Make the segment, bind the kernel, give it its latches; no device is contacted yet.
+        """Make the segment, bind the kernel, give it its latches and stocks; contact no device.
 
-        data_dir   where the latches are kept; None: none are kept and none given back
+        data_dir   where these are kept; None: none are kept and none given back
 
         Raises SegmentError if a controller of this site is running.
         """
         self.site = site
         self.options = options
+        self.stocks: StockRetention | None = None
+        directory = dict(tables.directory)
+        if data_dir is not None:
+            self.stocks = StockRetention(stocks_path(data_dir, site.id), directory["storages"])
+            directory["stocks"] = self.stocks.openings(segment_path(site.id), time.time_ns())
         self.segment: Segment = create_segment(
-            site.id, tables.directory, site.journal_minutes, site.scan.period_ns
+            site.id, directory, site.journal_minutes, site.scan.period_ns
         )
         self.reader = self.segment.reader()
         self.runtime = Runtime(tables, self.segment, options)
         self.ports = SerialPorts(self.runtime.bus, site.lines)
         self.watch = Watch(self.reader)
         self.retention: Retention | None = None
+        if self.stocks is not None:
+            self.stocks.carry(self.runtime.kernel)
         if data_dir is not None:
             path = latches_path(data_dir, site.id)
             self.retention = Retention(path, tables.directory["interlocks"])
@@ -216,9 +224,12 @@ class Session:
         return self._kept(self.watch.look(time.monotonic_ns()))
 
     def _kept(self, image: Any) -> Any:
-        """The image, its latches seen onto the disk; before the first scan there is none."""
+        """The image, with what must outlast us seen onto the disk, from the first scan on."""
+        now_ns = time.monotonic_ns()
         if self.retention is not None and self.reader.journal_head > 0:
-            self.retention.look(image, time.monotonic_ns(), time.time_ns())
+            self.retention.look(image, now_ns, time.time_ns())
+        if self.stocks is not None and self.reader.journal_head > 0:
+            self.stocks.look(image, self.reader.directory, self.reader.boot_id, now_ns)
         return image
 
     def _watch_until(self, stop: Event, each_look: Callable[[], None], outcome: Outcome) -> None:
@@ -234,6 +245,8 @@ class Session:
         outcome.ended = self.runtime.stop()
         # No port is opened again.
         image = self._kept(self.watch.look(time.monotonic_ns()))
+        if self.stocks is not None and self.reader.journal_head > 0:
+            self.stocks.finish(image, self.reader.directory, self.reader.boot_id)
         outcome.scans = self.runtime.kernel.scans
         if outcome.ended:
             emit(

@@ -6,11 +6,12 @@ record   = RecordHead | FlowCell[sources][sinks] | StorageRecord[K] | u8 status[
            | PointRecord[J]
 snapshot = SnapshotHead | RecordHead | FlowTotal[sources][sinks] | FlowTotal[sources]
            | FlowTotal[sinks] | StorageRecord[K] | InterlockSnapshot[R] | DeviceLink[D]
-           | i64 device_age_ns[D] | Sample[N]
+           | i64 device_age_ns[D] | Sample[N] | StockKept[K] | StockSlice[F][SLICES_MAX]
 ```
-The kernel is handed the offsets in the head and walks the same parts in the same
-order; each part starts on 8 bytes. The journal starts on a page of its own, so
-that a producer of requests can map what precedes it and never the records.
+F are the batteries of which first in leaves first. The kernel is handed the offsets
+in the head and walks the same parts in the same order; each part starts on 8 bytes.
+The journal starts on a page of its own, so that a producer of requests can map what
+precedes it and never the records.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,9 @@ from edgectl._kernel.layout import DTYPES
 from edgectl.errors import SegmentError
 
 MAGIC = 0x6564676563746C31  # "edgectl1"
-VERSION = 3  # SEGMENT_VERSION of journal.pxd
+VERSION = 4  # SEGMENT_VERSION of journal.pxd
 MAILBOX_SLOTS = 256  # of journal.pxd
+SLICES_MAX = 256  # of inventory.pxd
 PAGE_BYTES = 4096
 JOURNAL_SLOTS_MIN = 4
 JOURNAL_SLOTS_MAX = 10_000_000  # 11 days of 100-ms scans: more is a mistake in the site file
@@ -101,8 +103,17 @@ def snapshot_dtype(directory: Directory) -> np.dtype[Any]:
             ("links", DTYPES["DeviceLink"], (devices,)),
             ("device_age_ns", np.dtype(np.int64), (devices,)),
             ("samples", DTYPES["Sample"], (len(directory["points"]),)),
+            ("stocks", DTYPES["StockKept"], (len(directory["storages"]),)),
+            ("slices", DTYPES["StockSlice"], (len(fifo_storages(directory)), SLICES_MAX)),
         ]
     )
+
+
+def fifo_storages(directory: Directory) -> list[int]:
+    """Batteries whose content the kernel keeps in slices, in the order of those."""
+    return [
+        at for at, each in enumerate(directory["storages"]) if each.get("carbon_method") == "fifo"
+    ]
 
 
 def slots_for(journal_minutes: float, period_ns: int) -> int:

@@ -13,6 +13,8 @@ import numpy as np
 ORIGINS = ("grid", "pv", "generator", "other")  # Origin of inventory.pxd, in its order
 OTHER = 3
 ACCOUNTS = ("lost_mj", "lost_ug", "true_up_mj", "shortfall_mj", "true_ups")
+# Stored energy that was declared, and carbon that was, or that is of what a restart found.
+OPENINGS = ("opened_mj", "opened_ug")
 FIRST_STORAGE = 3  # sources before them: grid, PV, unmetered; generators come after
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -84,6 +86,7 @@ def storage_rows(storages: Array) -> dict[str, Array]:
         "stock_origins_mj": last["stock_origins_mj"],
         "delivered_mj": storages["delivered_mj"].sum(axis=0),
         "storage_accounts": np.stack([storages[name].sum(axis=0) for name in ACCOUNTS], axis=1),
+        "storage_openings": np.stack([storages[name].sum(axis=0) for name in OPENINGS], axis=1),
     }
 
 

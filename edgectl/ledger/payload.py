@@ -26,7 +26,14 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from edgectl.ledger.origins import ACCOUNTS, ORIGINS, storage_rows, storage_rules, through
+from edgectl.ledger.origins import (
+    ACCOUNTS,
+    OPENINGS,
+    ORIGINS,
+    storage_rows,
+    storage_rules,
+    through,
+)
 
 PAYLOAD_VERSION = 2
 SECOND_NS = 1_000_000_000
@@ -46,7 +53,8 @@ FIGURES = (
 # Rows of int64, and how many stand in one: of the batteries, or of those that fed a tenant.
 ROWS = {
     "stocks": 2, "stock_origins_mj": len(ORIGINS), "delivered_mj": len(ORIGINS),
-    "storage_accounts": len(ACCOUNTS), "through_mj": len(ORIGINS),
+    "storage_accounts": len(ACCOUNTS), "storage_openings": len(OPENINGS),
+    "through_mj": len(ORIGINS),
 }  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -178,11 +186,12 @@ def integers(values: Any) -> bytes:
     return np.asarray(values, "<i8").tobytes()
 
 
-def start_said(directory: Mapping[str, Any], boot_id: int) -> Said:
+def start_said(directory: Mapping[str, Any], boot_id: int, stocks: Payload | None = None) -> Said:
     """Names behind the indices of one run's SECOND records: START and NAMES.
 
     directory   of the segment
     boot_id     UTC ns at which the controller made the segment
+    stocks      what START alone says of what the batteries hold
     """
     site = {
         "boot_id": boot_id,
@@ -190,9 +199,13 @@ def start_said(directory: Mapping[str, Any], boot_id: int) -> Said:
             name: directory.get(name)
             for name in ("site", "site_sha256", "zone", "carbon_basis", "period_ns", "sources",
                          "sinks", "methods", "buses", "feeders", "generators", "meters",
-                         "factor_u_ratio")
+                         "factor_u_ratio", "default_mg_per_kwh")
         },
+        **(stocks or {}),
         "storages": [each["id"] for each in directory["storages"]],
+        "storage_ppm": [
+            [each.get("charge_ppm"), each.get("discharge_ppm")] for each in directory["storages"]
+        ],
         "interlocks": [each["id"] for each in directory["interlocks"]],
         "loads": [[each["id"], each["kind"]] for each in directory.get("loads", ())],
         "import_cap_w": directory.get("import_cap_w"),

@@ -22,6 +22,8 @@ from edgectl.ledger.digest import Answer, BadError, Changed, Task, digest_task
 from edgectl.ledger.heads import TreeHead, chain_fault, trusted
 from edgectl.ledger.keys import key_id
 from edgectl.ledger.merkle import Frontier
+from edgectl.ledger.record import decode
+from edgectl.ledger.rows import row_of
 from edgectl.ledger.seal import (
     PAGE_BYTES,
     Seal,
@@ -32,6 +34,7 @@ from edgectl.ledger.seal import (
     read_log,
     seal_path,
 )
+from edgectl.ledger.stock_check import StockCheck
 from edgectl.ledger.store import MONTHS
 
 TASK_RECORDS = 3_600
@@ -61,6 +64,8 @@ class Result:
     bad_seq: int | None = None
     bad_utc_s: int | None = None
     notes: list[str] = field(default_factory=list)
+    restarts_followed: int | None = None  # with what batteries hold; None: not asked
+    seconds_unfollowed: int | None = None  # before which scans are missing
     changes: list[Changed] = field(default_factory=list)  # meters changed, each signed
 
 
@@ -84,7 +89,7 @@ def find_files(ledger: Path) -> list[Path]:
 
 def verify(
     ledger: Path, key: bytes | None = None, pinned_heads: Sequence[TreeHead] = (),
-    processes: int = 1, *, partial: bool = False,
+    processes: int = 1, *, partial: bool = False, stocks: bool = False,
 ) -> list[Result]:  # fmt: skip
     """Verify every ledger in a directory, or one month's file alone.
 
@@ -93,6 +98,7 @@ def verify(
     pinned_heads   heads kept elsewhere, which must be part of it
     processes      that compute hashes
     partial        earlier months may lie elsewhere, as they do for one file alone
+    stocks         follow what batteries hold, too; it takes more than as long again
 
     Returns one result a site. Raises LedgerError where there is nothing to read.
     """
@@ -102,9 +108,9 @@ def verify(
     results = []
     for site, paths in sites.items():
         for tries in range(1, LIVE_TRIES + 1):
-            result = _Verifier(paths, key, pinned_heads, processes).run(
-                partial=partial or not ledger.is_dir()
-            )
+            verifier = _Verifier(paths, key, pinned_heads, processes)
+            verifier.stocks = StockCheck() if stocks else None
+            result = verifier.run(partial=partial or not ledger.is_dir())
             if result.good or tries == LIVE_TRIES or not _written_now(paths[-1]):
                 break
             time.sleep(0.2)  # the writer may have been between two of its steps
@@ -162,6 +168,7 @@ class _Verifier:
         self.roots: dict[int, bytes] = {}
         self.last_utc_s = 0
         self.partial = False
+        self.stocks: StockCheck | None = None
 
     def run(self, *, partial: bool) -> Result:
         self.partial = partial
@@ -195,6 +202,9 @@ class _Verifier:
         self._pin()
         if self.page_faults:
             raise BadError(f"{self.page_faults[0]}; no record in it is touched")
+        if self.stocks is not None:
+            self.result.restarts_followed = self.stocks.starts
+            self.result.seconds_unfollowed = self.stocks.unfollowed
         if not self.heads:
             raise BadError("no signed head: nobody has vouched for these records")
         if self.key is None:
@@ -358,6 +368,10 @@ class _Verifier:
                         ends[end].utc_s,
                     )
             self.last_utc_s = task[-1].utc_s
+            if self.stocks is not None:
+                for pack in task:
+                    for stored in decode(pack.body):
+                        self.stocks.take(row_of(stored))
 
     def _hold_heads(self, path: Path, heads: list[tuple[TreeHead, bytes]]) -> None:
         before = self.result.first_seq

@@ -35,6 +35,7 @@ from edgectl.ledger.payload import (
     start_said,
 )
 from edgectl.ledger.rows import Cursor, Entry, Row
+from edgectl.ledger.stocks import openings_said, stocks_before
 from edgectl.ledger.store import Ledger
 
 PENDING_MAX = 20_000  # scans; a clock that stands still must not fill the memory
@@ -92,10 +93,12 @@ class LedgerWriter:
         Raises LedgerError; what could not be written waits on.
         """
         found, told = ledger.cursor(self.boot_id), dict(self._told)
+        directory = self.reader.directory
         opening: list[Entry] = []
         if found is None:
             found = Cursor(self.boot_id)
-            opening = [*self._unseen_ends(ledger), (self._named(Kind.START), found)]
+            stocks = openings_said(directory, stocks_before(ledger))
+            opening = [*self._unseen_ends(ledger), (self._named(Kind.START, stocks), found)]
         waiting = self._not_in(found)
         scans = [row for row, _ in waiting if row.kind in (Kind.SECOND, Kind.GAP)]
         if not scans or scans[0].first_seq < found.next_seq:
@@ -239,8 +242,9 @@ class LedgerWriter:
             clock=self._clock().quality,
         )  # fmt: skip
 
-    def _named(self, kind: Kind) -> Row:
-        said, clock = start_said(self.reader.directory, self.boot_id), self._clock()
+    def _named(self, kind: Kind, stocks: Payload | None = None) -> Row:
+        said = start_said(self.reader.directory, self.boot_id, stocks)
+        clock = self._clock()
         self._told.clear()
         if kind is Kind.START:
             return Row(

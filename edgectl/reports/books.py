@@ -17,7 +17,7 @@ import numpy as np
 from edgectl.accounting.bounds import MeterUncertainty
 from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
-from edgectl.ledger.origins import ACCOUNTS, ORIGINS
+from edgectl.ledger.origins import ACCOUNTS, OPENINGS, ORIGINS
 from edgectl.ledger.payload import FIGURES, SECOND_NS
 from edgectl.reports.minutes import Change, Corrector, concerns, over_points
 from edgectl.reports.mixture import by_origin
@@ -83,7 +83,9 @@ class Stock:
     given_ug: int = 0
     lost_mj: int = 0  # stored, while standing
     lost_ug: int = 0  # to the loss account
-    true_up_mj: int = 0  # corrected at full and empty, both ways
+    true_up_mj: int = 0  # corrected at full, at empty and over restarts, both ways
+    opened_mj: int = 0  # declared anew; what the period begins with is not in it
+    opened_ug: int = 0  # declared anew, found after a restart, or adjusted upwards over one
     shortfall_mj: int = 0  # given beyond what the books held, as stored energy
     true_ups: int = 0
     origins_mj: list[int] = field(default_factory=lambda: [0] * len(ORIGINS))  # at the end
@@ -235,6 +237,26 @@ class _Reader:
         )  # fmt: skip
         self.books.runs.append(self.names)
         self.follows = False
+        if row.kind is Kind.START and "stocks" in said:
+            self._restart(row, said)
+
+    def _restart(self, row: Row, said: Mapping[str, Any]) -> None:
+        """Books go on with what START says, and what it adjusted stands in the accounts."""
+        self.stocks = {each["id"]: tuple(each["held"][:2]) for each in said["stocks"]}
+        self.follows = True
+        if not self.books.from_s <= row.utc_s < self.books.to_s:
+            return
+        for name, (change_mj, change_ug, *_) in said["stocks_adjusted"].items():
+            stock = self.books.stocks.get(name)
+            if stock is None:
+                continue  # the period begins with it
+            stock.change_mj += change_mj
+            stock.change_ug += change_ug
+            stock.true_up_mj += change_mj
+            stock.lost_ug += max(0, -change_ug)
+            stock.opened_ug += max(0, change_ug)
+            if name not in self.stocks:
+                stock.end_mj = stock.end_ug = 0
 
     def _listed(self, row: Row) -> None:
         said: dict[str, Any] = {"seq": row.seq, "utc_s": row.utc_s, **row.public}
@@ -299,7 +321,8 @@ class _Reader:
             self._minute(parts, energies)
             self.carbon_ug.update(carbon)
             self._book(row, parts, energy, carbon)
-            self._move(energy, carbon, stocks)
+            opened = zip(names.storages, _openings(parts[0], len(names.storages)), strict=True)
+            self._move(energy, carbon, stocks, dict(opened))
             self._accounts(parts[0])
         self.stocks = stocks
         self.follows = row.public["gap_scans"] == 0
@@ -342,8 +365,9 @@ class _Reader:
         mean[1] += 1
 
     def _move(
-        self, energy: Counter[Way], carbon: Counter[Way], stocks: Mapping[str, tuple[int, int]]
-    ) -> None:
+        self, energy: Counter[Way], carbon: Counter[Way], stocks: Mapping[str, tuple[int, int]],
+        opened: Mapping[str, list[int]],
+    ) -> None:  # fmt: skip
         """Follow each battery's stock from second to second."""
         for name, (stock_mj, stock_ug) in stocks.items():
             stock = self.books.stocks.setdefault(name, Stock())
@@ -358,6 +382,12 @@ class _Reader:
                 eta_charge, eta_discharge = self.efficiency.get(name, (1.0, 1.0))
                 before_mj = stock_mj - int(came_mj * eta_charge) + int(left_mj / eta_discharge)
                 before_ug = stock_ug - came_ug + left_ug
+            opened_mj, opened_ug = opened[name]
+            if stock.begin_mj is None and opened_mj:  # declared as the period begins
+                before_mj, before_ug = before_mj + opened_mj, before_ug + opened_ug
+            elif name in self.stocks and self.follows:
+                stock.opened_mj += opened_mj
+                stock.opened_ug += opened_ug
             if stock.begin_mj is None:
                 stock.begin_mj, stock.begin_ug = max(0, before_mj), max(0, before_ug)
             stock.change_mj += stock_mj - before_mj
@@ -449,6 +479,13 @@ def _joined(before: Names | None, names: Names) -> Names:
 
 def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one, *other)))
+
+
+def _openings(part: Mapping[str, Any], storages: int) -> list[list[int]]:
+    """Of each battery what was declared or found; nothing in a ledger that does not say."""
+    if "storage_openings" not in part:
+        return [[0, 0]] * storages
+    return _table(part["storage_openings"], len(OPENINGS))
 
 
 def _pairs(stocks: bytes) -> list[tuple[int, int]]:

@@ -78,7 +78,12 @@ def balance_of(books: Books) -> Balance:
     given_mj = sum(mj for (source, _), mj in energy.items() if source in storages)
     known = {"grid", "pv", "unmetered"} | storages
     lost_mj = sum(
-        each.charged_mj - each.given_mj - each.change_mj + each.true_up_mj + each.shortfall_mj
+        each.charged_mj
+        - each.given_mj
+        - each.change_mj
+        + each.true_up_mj
+        + each.shortfall_mj
+        + each.opened_mj
         for each in books.stocks.values()
     )
     lost_ug = sum(each.lost_ug for each in books.stocks.values())

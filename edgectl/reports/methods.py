@@ -48,8 +48,8 @@ def methods(
         ("Standby losses", _by_battery(books, "standby", POLICIES),
          "What goes to the loss account is carbon of the site's own consumption, and of no "
          "tenant's."),
-        ("True-ups", f"{sum(each.true_ups for each in books.stocks.values())} at full or empty, "
-         "together "
+        ("True-ups", f"{sum(each.true_ups for each in books.stocks.values())} at full, empty or "
+         "a restart, together "
          f"{sum(each.true_up_mj for each in books.stocks.values()) / MJ_PER_KWH:+.1f} kWh",
          "Meters define the energy; the battery's own state of charge corrects the books where "
          "it is certain."),

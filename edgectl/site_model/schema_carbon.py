@@ -60,7 +60,8 @@ class CarbonSection(Section):
         description="Carbon of the site's own PV, on the same basis.", examples=[0.0]
     )
     initial_stock_g_per_kwh: Intensity = Field(
-        description="Carbon of what is in the batteries at first start.", examples=[480.0]
+        description="Carbon of what batteries hold of which no record says: at a first start.",
+        examples=[480.0],
     )
     factor_u_ratio: Ratio | None = Field(
         default=None,

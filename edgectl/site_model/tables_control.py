@@ -134,6 +134,16 @@ def _storage(
     }
 
 
+def efficiency_ppm(ratio: float) -> int:
+    """An efficiency as the kernel has it; at least one in a million: none is nothing."""
+    return max(1, round(ratio * PPM))
+
+
+def mg_per_kwh(g_per_kwh: float) -> int:
+    """An intensity as the kernel has it."""
+    return round(g_per_kwh * MG_PER_G)
+
+
 def _stock(battery: Battery) -> dict[str, Any]:
     """How what it holds is booked."""
     full, empty = battery.full_soc_ratio, battery.empty_soc_ratio
@@ -142,9 +152,8 @@ def _stock(battery: Battery) -> dict[str, Any]:
         StockAnchor.ANCHOR_NONE if empty is None else StockAnchor.ANCHOR_EMPTY
     )
     return {
-        # at least one in a million: no declared efficiency is nothing
-        "charge_ppm": max(1, round(battery.charge_efficiency * PPM)),
-        "discharge_ppm": max(1, round(battery.discharge_efficiency * PPM)),
+        "charge_ppm": efficiency_ppm(battery.charge_efficiency),
+        "discharge_ppm": efficiency_ppm(battery.discharge_efficiency),
         "standby_milliwatt": round(battery.standby_w * MILLIWATT_PER_W),
         "capacity_mj": capacity_mj,
         "slice_mj": capacity_mj // SLICES_OF_CAPACITY,
@@ -243,9 +252,9 @@ def _scan(site: Site, points: Mapping[str, int], outputs: Mapping[str, int]) -> 
     return {
         "period_ns": site.scan.period_ns,
         "lead_ns": site.scan.lead_ns,
-        "default_mg_per_kwh": round(site.carbon.default_g_per_kwh * MG_PER_G),
-        "pv_mg_per_kwh": round(site.carbon.pv_g_per_kwh * MG_PER_G),
-        "initial_stock_mg_per_kwh": round(site.carbon.initial_stock_g_per_kwh * MG_PER_G),
+        "default_mg_per_kwh": mg_per_kwh(site.carbon.default_g_per_kwh),
+        "pv_mg_per_kwh": mg_per_kwh(site.carbon.pv_g_per_kwh),
+        "initial_stock_mg_per_kwh": mg_per_kwh(site.carbon.initial_stock_g_per_kwh),
         "loads": len(loads),
         "it_loads": sum(load.kind == "it" for load in loads),
         "local_reset_point": NONE if site.local_reset is None else points[site.local_reset],

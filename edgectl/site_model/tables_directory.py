@@ -19,7 +19,7 @@ from edgectl.site_model.model import (
     Site,
 )
 from edgectl.site_model.schedule import schedule
-from edgectl.site_model.tables_control import ordered_loads
+from edgectl.site_model.tables_control import efficiency_ppm, mg_per_kwh, ordered_loads
 from edgectl.site_model.tables_interlock import group_names
 
 Metered = Grid | Load | Battery | Pv | Generator | Feeder
@@ -85,6 +85,7 @@ def directory_of(
         "meters": _meters(site),
         "meter_hold_ns": site.meter_hold_ns,
         "factor_u_ratio": site.carbon.factor_u_ratio,
+        "default_mg_per_kwh": mg_per_kwh(site.carbon.default_g_per_kwh),
         "sources": ["grid", "pv", "unmetered", *batteries, *(g.id for g in site.generators)],
         "sinks": [*(str(each["id"]) for each in loads), *batteries, "export", "losses"],
         "grid_point": point_index[site.grid.power],
@@ -300,6 +301,9 @@ def _battery(site: Site, own: str) -> dict[str, Any]:
         "charge_rating_w": battery.charge_rating_w,
         "discharge_rating_w": battery.discharge_rating_w,
         "capacity_j": battery.capacity_j,
+        "carbon_method": battery.carbon_method,
+        "charge_ppm": efficiency_ppm(battery.charge_efficiency),
+        "discharge_ppm": efficiency_ppm(battery.discharge_efficiency),
         "reserve_ratio": battery.reserve_ratio,
         "ready_ratio": battery.ready_ratio,
         "full_ratio": battery.full_ratio,

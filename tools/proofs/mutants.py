@@ -52,6 +52,7 @@ TESTS = {
     "overload": ("unit/test_overload.py", "unit/test_monitor.py"),
     "demand": ("unit/test_demand.py", "unit/test_monitor.py"),
     "inventory": ("unit/test_inventory.py", "property/test_kernel_inventory.py"),
+    "carryover": ("unit/test_carryover.py", "property/test_carryover_conservation.py"),
 }  # fmt: skip
 WARM = ("Cython.Compiler.Main", "Cython.Build", "pytest", "hypothesis", "numpy", "setuptools")
 
