@@ -8,6 +8,7 @@ import threading
 import time
 import tty
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -64,13 +65,21 @@ class RtuSlave:
     units    that answer at all
     delay_s  of a late reply
     gap_s    between the bytes of a byte-wise one
+    clock    s; by it a late reply's time comes
 
     `script` has what each unit does next, one a request; used up, it answers right. `asked`
     has the requests as they came. Everything may be changed while the slave runs.
     """
 
-    def __init__(self, units: set[int], delay_s: float = 0.0, gap_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        units: set[int],
+        delay_s: float = 0.0,
+        gap_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.units, self.delay_s, self.gap_s = units, delay_s, gap_s
+        self._clock = clock
         self.registers: dict[tuple[int, int], int] = {}
         self.script: dict[int, deque[Say]] = {unit: deque() for unit in units}
         self.asked: list[Asked] = []
@@ -101,11 +110,11 @@ class RtuSlave:
                 held = held[REQUEST_BYTES:]
 
     def _wait_s(self) -> float:
-        return max(0.0, min([LOOK_S, *(due_s - time.monotonic() for due_s, _ in self._late)]))
+        return max(0.0, min([LOOK_S, *(due_s - self._clock() for due_s, _ in self._late)]))
 
     def _send_late(self) -> None:
         """Send the late replies whose time has come."""
-        while self._late and self._late[0][0] <= time.monotonic():
+        while self._late and self._late[0][0] <= self._clock():
             os.write(self._master, self._late.popleft()[1])
 
     def _answer(self, request: bytes) -> None:
@@ -130,7 +139,7 @@ class RtuSlave:
         """Put a reply on the line, with what goes wrong around it."""
         match say:
             case Say.LATE:
-                self._late.append((time.monotonic() + self.delay_s, frame))
+                self._late.append((self._clock() + self.delay_s, frame))
             case Say.BYTE_WISE:
                 for byte in frame:
                     os.write(self._master, bytes([byte]))

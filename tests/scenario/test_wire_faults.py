@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from free_ports import free_ports
 from wire_rig import (
     BLOCKS,
     PERIOD_NS,
@@ -174,15 +175,14 @@ def test_a_silent_device_goes_stale_and_is_never_good_on_old_words(server: Fault
         }, "the last value stays to be seen, as bad"
 
 
-def test_a_device_that_is_not_there_is_asked_for_at_growing_intervals(
-    server: FaultServer,
-) -> None:
-    with WireRig([server.port]) as rig:
+def test_a_device_that_is_not_there_is_asked_for_at_growing_intervals() -> None:
+    (port,) = free_ports(1)  # while nobody listens there, no connection may take it
+    with FaultServer(port=port) as server, WireRig([port]) as rig:
         rig.scan_until(all_good)
         server.stop()
         rig.scan_until(lambda _: rig.link_state() == LinkState.LINK_DOWN)
         run(rig, server, 10)
-        with FaultServer(port=server.port) as back:
+        with FaultServer(port=port) as back:
             rig.scan_until(all_good, 120)
             assert back.connections == 1
 

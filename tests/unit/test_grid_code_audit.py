@@ -235,7 +235,7 @@ def points_of(curve_: Any, axis: str) -> list[tuple[float, float]]:
 
 def test_pysunspec2_reads_every_stage_of_category_iii(plant: Served) -> None:
     device = plant.device("PCS-01").device
-    client = SunSpecModbusClientDeviceTCP(device.unit, device.host, device.port, timeout=2.0)
+    client = SunSpecModbusClientDeviceTCP(device.unit, device.host, device.port, timeout=10.0)
     client.scan()
     try:
         read = {
