@@ -17,6 +17,7 @@ from edgectl.image import Mailbox
 from edgectl.site_model import compile_tables, load_site
 from edgectl.site_model.proofs import load_proofs, unproven
 
+pytestmark = pytest.mark.wire
 POWER_W = 2e6
 LIMIT_W = -3e6
 
