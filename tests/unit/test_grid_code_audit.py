@@ -20,7 +20,8 @@ from edgectl.grid_code.site import audit_device, audited_devices, site_rules
 from edgectl.plant.der_settings import DerSetting, parse_der_setting, settings
 from edgectl.site_model import Site, load_site
 
-pytestmark = pytest.mark.untraced  # commissioning against pymodbus: nothing of ext/ is reached
+# Commissioning against pymodbus: nothing of ext/ is reached.
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 CONVERTERS = ("PCS-01", "PCS-02")
 COMMON = {"Mn": "Acme", "Md": "Roof 30"}
 LIMIT_MS = 500
