@@ -1,6 +1,8 @@
 """What every test may use."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,9 +34,16 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.fixture(autouse=True, scope="session")
-def data_apart(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What a command leaves where no directory was named goes elsewhere than into the tree."""
+def data_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a command leaves where no directory was named goes elsewhere than into the tree.
+
+    Segments stay in memory, but not where a controller of this machine has its own, nor another
+    process of the tests: two controllers of one site refuse each other.
+    """
     os.environ["EDGECTL_DATA_DIR"] = str(tmp_path_factory.mktemp("edgectl-data"))
+    with tempfile.TemporaryDirectory(prefix="edgectl-tests-", dir="/dev/shm") as segments:
+        os.environ["EDGECTL_SHM_DIR"] = segments
+        yield
 
 
 @pytest.fixture(scope="session")
