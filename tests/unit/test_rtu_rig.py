@@ -28,7 +28,11 @@ def request(unit: int) -> bytes:
 
 
 def reply(unit: int, first: int) -> bytes:
-    body = bytes([unit, 3, 4, *first.to_bytes(2, "big"), *(first + 1).to_bytes(2, "big")])
+    return reply_of(unit, first, first + 1)
+
+
+def reply_of(unit: int, *words: int) -> bytes:
+    body = bytes([unit, 3, 2 * len(words), *b"".join(each.to_bytes(2, "big") for each in words)])
     return body + crc(body)
 
 
@@ -116,17 +120,20 @@ def test_every_behaviour_is_tried_above() -> None:
     assert {say for say, _ in tried} == set(Say)
 
 
-@pytest.mark.parametrize("other", [3, 4])
-def test_a_late_reply_comes_after_the_next_request_was_served(other: int) -> None:
+def test_a_late_reply_lets_other_units_pass_and_none_of_its_own() -> None:
     now_s = 0.0
     with RtuSlave({3, 4}, delay_s=0.1, clock=lambda: now_s) as slave:
         port = Port(slave)
         slave.script[3].append(Say.LATE)
-        port.ask(3)
-        port.ask(other)
-        at_once, late = reply(other, 100 + 1000 * other), reply(3, 3100)
+        for unit in (3, 4):
+            port.ask(unit)
+        at_once = reply(4, 4100)
         assert b"".join(port.heard(len(at_once))) == at_once
+        slave.registers[3, 100] = 77
+        port.ask(3)
+        assert port.heard(0) == []
         now_s = 0.1
+        late = reply(3, 3100) + reply_of(3, 77, 3101)
         assert b"".join(port.heard(len(late))) == late
         os.close(port.descriptor)
 
