@@ -10,6 +10,8 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -304,6 +306,29 @@ def test_a_reader_may_look_while_it_is_written(rig: Rig) -> None:
         assert view.count() == rig.ledger.count() == 3
         assert view.count(Kind.START) == 1
         assert view.totals() == rig.ledger.totals()
+
+
+def test_a_reader_that_comes_while_the_file_is_made_takes_it_for_no_foreign_one(
+    tmp_path: Path,
+) -> None:
+    """Its first look at the file is before the writer's first transaction, its next one after."""
+    (tmp_path / "fake-2023-11.sqlite").touch()
+    writers: list[Rig] = []
+
+    class Struck(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> Any:
+            found = super().execute(sql, *values)
+            if writers or not ("sqlite_master" in sql or "user_version" in sql):
+                return found
+            row = found.fetchone()
+            writers.append(Rig(tmp_path))
+            return SimpleNamespace(fetchone=lambda: row)
+
+    def connect(at: Path, _read_only: bool) -> sqlite3.Connection:
+        return sqlite3.connect(at, isolation_level=None, factory=Struck)
+
+    with Ledger("fake", tmp_path, read_only=True, connect=connect) as view:
+        assert view.count() == writers[0].ledger.count()
 
 
 def test_a_ledger_of_another_version_is_refused(rig: Rig) -> None:
