@@ -328,10 +328,10 @@ def test_a_commit_made_before_a_connection_was_lost_is_not_applied_after_it(
 WITNESSED = 1_000  # periods: more than this test waits for on any machine
 
 
-def await_period(reader: SegmentReader, period: int) -> None:
-    """Wait until the scan of this period, or a later one, is done."""
+def await_scans(reader: SegmentReader, scans: int) -> None:
+    """Wait until so many are done. The first may be late: memory is locked before it."""
     end_s = time.monotonic() + 60.0
-    while reader.journal_head == 0 or reader.snapshot()["record"]["period"] < period:
+    while reader.journal_head < scans:
         assert time.monotonic() < end_s
         time.sleep(0.02)
 
@@ -348,15 +348,15 @@ def test_a_stopped_device_moves_no_other_devices_data_by_a_millisecond() -> None
         reader = segment.reader()
         runtime.start()
         try:
-            await_period(reader, 10)
+            await_scans(reader, 10)
             stopped.process.send_signal(signal.SIGSTOP)
-            await_period(reader, 40)
+            await_scans(reader, 40)
             links = reader.snapshot()["links"]
             heads = reader.journal(0).records["head"]
         finally:
             stopped.process.send_signal(signal.SIGCONT)
             runtime.stop()
-    heads = heads[(heads["period"] > 2) & (heads["period"] < WITNESSED)]
+    heads = heads[3:][heads["period"][3:] < WITNESSED]
     seen = heads[witness_on_time(runtime.witness_lateness_ns)[heads["period"]]]
     assert len(seen) > 20, "too few periods with the witness on time to tell"
     assert (seen["devices_fresh"] == seen["devices_counted"]).all()
