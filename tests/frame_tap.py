@@ -36,10 +36,13 @@ class Recording:
 
 
 @contextmanager
-def tcp_tap(to_port: int) -> Iterator[tuple[int, list[Recording]]]:
-    """A port that passes connections on to another one; with a recording of each connection."""
+def tcp_tap(to_port: int, port: int = 0) -> Iterator[tuple[int, list[Recording]]]:
+    """A port that passes connections on to another one; with a recording of each connection.
+
+    port   of the tap; 0 takes any
+    """
     recordings: list[Recording] = []
-    listener = socket.create_server((HOST, 0))
+    listener = socket.create_server((HOST, port))
     ends: list[socket.socket] = [listener]
 
     def accept() -> None:

@@ -1,14 +1,26 @@
-"""An MQTT client that knows nothing of edgectl, for tests."""
+"""An MQTT client that knows nothing of edgectl, for tests; brokers, and a network that hangs."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from free_ports import free_ports
 from paho.mqtt import client as paho
 
+from edgectl.mqtt import Broker, start_broker
 
-def wait(condition: Callable[[], Any], seconds: float = 8.0) -> bool:
+PATIENCE_S = 60.0  # until a test gives up on what never comes; no claim rests on it
+
+
+def broker_of(kind: str | None = None) -> Broker:
+    """A broker at a port that no connection of a test beside this one can take before it."""
+    return start_broker(free_ports(1)[0], kind)
+
+
+def wait(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> bool:
     """Poll a condition of another thread or process."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -50,3 +62,25 @@ class Stranger:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+
+class HungNetwork:
+    """Connections of paho that are neither made nor refused until `release`.
+
+    tried      somebody waits for one
+    came_back  somebody has waited to the end
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tried, self.came_back = threading.Event(), threading.Event()
+        self._gate = threading.Event()
+        monkeypatch.setattr("paho.mqtt.client.socket.create_connection", self._connect)
+
+    def _connect(self, *_: Any, **__: Any) -> None:
+        self.tried.set()
+        self._gate.wait(PATIENCE_S)
+        self.came_back.set()
+        raise ConnectionRefusedError("it hung")
+
+    def release(self) -> None:
+        self._gate.set()

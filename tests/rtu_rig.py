@@ -8,6 +8,7 @@ import threading
 import time
 import tty
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import TracebackType
@@ -27,7 +28,7 @@ class Say(Enum):
     SILENT = auto()
     BAD_CRC = auto()
     OTHER_UNIT = auto()  # a whole frame, of another unit, then nothing
-    LATE = auto()  # right, after delay_s, while later requests are already being served
+    LATE = auto()  # right, after delay_s; other units are served meanwhile, its own replies wait
     BYTE_WISE = auto()  # gap_s between bytes
     TRUNCATED = auto()
     NOISE_BEFORE = auto()  # garbage, silence, then right
@@ -64,13 +65,21 @@ class RtuSlave:
     units    that answer at all
     delay_s  of a late reply
     gap_s    between the bytes of a byte-wise one
+    clock    s; by it a late reply's time comes
 
     `script` has what each unit does next, one a request; used up, it answers right. `asked`
     has the requests as they came. Everything may be changed while the slave runs.
     """
 
-    def __init__(self, units: set[int], delay_s: float = 0.0, gap_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        units: set[int],
+        delay_s: float = 0.0,
+        gap_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.units, self.delay_s, self.gap_s = units, delay_s, gap_s
+        self._clock = clock
         self.registers: dict[tuple[int, int], int] = {}
         self.script: dict[int, deque[Say]] = {unit: deque() for unit in units}
         self.asked: list[Asked] = []
@@ -79,7 +88,7 @@ class RtuSlave:
         tty.setraw(slave)
         self.port = os.ttyname(slave)
         self._slave = slave
-        self._late: deque[tuple[float, bytes]] = deque()
+        self._late: deque[tuple[float, int, bytes]] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -101,12 +110,12 @@ class RtuSlave:
                 held = held[REQUEST_BYTES:]
 
     def _wait_s(self) -> float:
-        return max(0.0, min([LOOK_S, *(due_s - time.monotonic() for due_s, _ in self._late)]))
+        return max(0.0, min([LOOK_S, *(due_s - self._clock() for due_s, _, _ in self._late)]))
 
     def _send_late(self) -> None:
         """Send the late replies whose time has come."""
-        while self._late and self._late[0][0] <= time.monotonic():
-            os.write(self._master, self._late.popleft()[1])
+        while self._late and self._late[0][0] <= self._clock():
+            os.write(self._master, self._late.popleft()[2])
 
     def _answer(self, request: bytes) -> None:
         unit, function, address, count = struct.unpack(">BBHH", request[:6])
@@ -124,13 +133,18 @@ class RtuSlave:
         elif say == Say.OTHER_UNIT:
             body = bytes([unit + 40]) + body[1:]
         frame = body + (b"\0\0" if say == Say.BAD_CRC else crc(body))
-        self._send(say, request, frame)
+        if held := [due_s for due_s, late, _ in self._late if late == unit]:
+            # A unit answers in the order it was asked; this one is no faster than the one before.
+            due_s = self._clock() + self.delay_s if say == Say.LATE else 0.0
+            self._late.append((max(due_s, held[-1]), unit, frame))
+        elif say == Say.LATE:
+            self._late.append((self._clock() + self.delay_s, unit, frame))
+        else:
+            self._send(say, request, frame)
 
     def _send(self, say: Say, request: bytes, frame: bytes) -> None:
         """Put a reply on the line, with what goes wrong around it."""
         match say:
-            case Say.LATE:
-                self._late.append((time.monotonic() + self.delay_s, frame))
             case Say.BYTE_WISE:
                 for byte in frame:
                     os.write(self._master, bytes([byte]))

@@ -23,7 +23,8 @@ from edgectl.image.layout import MAGIC, VERSION, Directory, head_fields, segment
 from edgectl.image.paths import segment_path
 
 SNAPSHOT_TRIES = 200
-SNAPSHOT_PAUSE_S = 0.000_1  # a write takes microseconds
+SNAPSHOT_PAUSE_S = 0.000_1  # a write takes microseconds, on a host that lets the writer run
+SNAPSHOT_LOOK_TRIES = 20  # after so many it is looked whether there is a writer
 JOURNAL_BATCH = 1_000  # records a call; bounds the memory of a reader that is behind
 HEAD_BYTES = DTYPES["SegmentHead"].itemsize
 HEAD_OFFSETS = {name: field[1] for name, field in (DTYPES["SegmentHead"].fields or {}).items()}
@@ -77,10 +78,10 @@ def process_alive(pid: int, start_ns: int) -> bool:
     if fields[0] in "ZXx":
         return False
     started_boot_ns = int(fields[19]) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-    # The monotonic clock stands still in suspend, so this is the earliest it can have been.
-    suspended_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(
-        time.CLOCK_MONOTONIC
-    )
+    # The monotonic clock stands still in suspend, so this is the earliest it can have been. It is
+    # read first: where the host stops us before the other, a controller is not taken for another.
+    monotonic_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    suspended_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - monotonic_ns
     return started_boot_ns - suspended_ns <= start_ns
 
 
@@ -162,19 +163,21 @@ class SegmentReader:
 
         Raises SegmentError if the writer died inside, or never left it.
         """
-        for _ in range(SNAPSHOT_TRIES):
+        for tried in range(1, SNAPSHOT_TRIES + 1):
             before = load_acquire(self._buffer, SNAPSHOT_SEQ)
             if before % 2 == 0:
                 copy = self._snapshot.copy()
                 full_fence()
                 if load_acquire(self._buffer, SNAPSHOT_SEQ) == before:
                     return copy[0]
-            time.sleep(SNAPSHOT_PAUSE_S)
+            if tried % SNAPSHOT_LOOK_TRIES == 0 and not self.alive():
+                break
+            time.sleep(tried * SNAPSHOT_PAUSE_S)  # 2 s in all: a stalled host is no dead writer
         gone = not self.alive()
         pid = self.controller_pid
         raise SegmentError(
             where=str(self.path or "private segment"),
-            problem=f"no whole snapshot in {SNAPSHOT_TRIES} tries"
+            problem=f"no whole snapshot in {tried} tries"
             + (f"; controller pid {pid} is gone" if gone else ""),
             because="A half-written process image must not be shown as the plant.",
             remedy="Start the controller again: edgectl run SITE."

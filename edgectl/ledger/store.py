@@ -395,11 +395,13 @@ class Ledger:
         connection = self._connect(path, self.read_only or not newest)
         try:
             connection.execute(f"PRAGMA busy_timeout = {month.BUSY_MS}").fetchone()
+            # Before the version: a writer may be making both, in one transaction.
+            holds = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if month.check_version(connection, path):
                 self._files[path] = connection
                 return
             # The process that made it died before its first transaction: it holds nothing.
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] or not newest:
+            if holds or not newest:
                 raise sqlite3.DatabaseError(f"{path.name} is not a ledger")
         except BaseException:
             connection.close()

@@ -290,17 +290,18 @@ class Publisher:
         self._opened_s = None
         if not reason.is_failure:
             self._closed_early, self._reported = 0, False
-            self._connected = True
+            # Before anyone may see us here: who does is heard from then on.
             if self._topic is not None:
                 client.subscribe(self._topic, qos=1)
+            if self._on_counter is not None:
+                client.subscribe(self.topics.counters, 1)
+            self._connected = True
             self.connections += 1
             client.publish(self.topics.status, self._status(online=True), 1, retain=True)
             if self._birth is not None:
                 client.publish(self.topics.birth, self._birth, 1, retain=True)
             if self._head is not None:
                 client.publish(self.topics.ledger, self._head, 1, retain=True)
-            if self._on_counter is not None:
-                client.subscribe(self.topics.counters, 1)
             emit(self._log, "mqtt.connected", host=self.host, port=self.port,
                  protocol=PROTOCOL_NAMES[self.protocol], topics=self.topics.state)  # fmt: skip
             if self.protocol != V5:

@@ -134,6 +134,7 @@ class FaultServer:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started = threading.Event()
+        self._talks: dict[asyncio.Task[None], _Connection] = {}
         self._thread = threading.Thread(target=self._run, name=f"fault-server-{self.port}")
 
     def start(self) -> Self:
@@ -170,21 +171,48 @@ class FaultServer:
         try:
             self._loop.run_until_complete(self._serve())
         finally:
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._converse, sock=self._socket)
+        server = await asyncio.start_server(self._accepted, sock=self._socket)
         self._started.set()
         await self._stop.wait()
+        await self._all_accepted()
         server.close()
+        await self._end()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until either side closes it."""
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A connection stands; noted at once, so that it is closed however soon we stop."""
         self.connections += 1
         connection = _Connection(writer)
+        talk = self._loop.create_task(self._converse(reader, connection))
+        self._talks[talk] = connection
+
+    async def _all_accepted(self) -> None:
+        """Wait until what was only being accepted as we were stopped stands.
+
+        asyncio leaves a socket open whose server is closed in that instant.
+        """
+        own = asyncio.current_task()
+        while accepting := asyncio.all_tasks() - {own, *self._talks, *self._late()}:
+            await asyncio.wait(accepting)
+
+    async def _end(self) -> None:
+        """Close every connection."""
+        for task in (*self._talks, *self._late()):
+            task.cancel()
+        await asyncio.gather(*self._talks, *self._late(), return_exceptions=True)
+        for connection in self._talks.values():
+            connection.writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await connection.writer.wait_closed()
+
+    def _late(self) -> set[asyncio.Task[None]]:
+        return {task for connection in self._talks.values() for task in connection.late}
+
+    async def _converse(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        """Serve one connection until either side closes it."""
+        writer = connection.writer
         raw = writer.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # pieces leave when written
         try:

@@ -37,9 +37,9 @@ def with_mbpoll(plant: Served, unit: int, address: int, count: int) -> list[int]
     line = plant.wire.lines[0].line
     done = subprocess.run(
         ["mbpoll", "-m", "rtu", "-b", str(line.baud), "-P", line.parity, "-s", str(line.stop_bits),
-         "-0", "-1", "-q", "-o", "2", "-a", str(unit), "-t", "4:hex", "-r", str(address),
+         "-0", "-1", "-q", "-o", "10", "-a", str(unit), "-t", "4:hex", "-r", str(address),
          "-c", str(count), line.port],
-        capture_output=True, text=True, timeout=20, check=False,
+        capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     found = re.findall(r"^\[(\d+)\]:\s+(\w+)", done.stdout, re.MULTILINE)
     assert [int(at) for at, _ in found] == list(range(address, address + count)), done
@@ -64,7 +64,7 @@ def test_mbpoll_reads_every_block_of_the_units_of_a_line(plant: Served) -> None:
 @pytest.fixture
 def client(plant: Served) -> Iterator[SunSpecModbusClientDeviceTCP]:
     device = plant.device("PCS-01").device
-    found = SunSpecModbusClientDeviceTCP(device.unit, device.host, device.port, timeout=2.0)
+    found = SunSpecModbusClientDeviceTCP(device.unit, device.host, device.port, timeout=10.0)
     found.scan()
     yield found
     found.disconnect()

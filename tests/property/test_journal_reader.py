@@ -4,10 +4,11 @@ The writer is run from inside the reader's own loads and copies, so that every
 interleaving hypothesis can think of is tried, and none depends on luck with threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 from fake_controller import FakeController, directory, flow_cells
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -109,6 +110,14 @@ class StruckImage:
             self.writer.segment.head["snapshot_seq"] |= 1
         to_bytes[half:] = from_bytes[half:]
         return copy
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_pause() -> Iterator[None]:
+    """The writer strikes in mid copy, not while the reader waits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgectl.image.reader.SNAPSHOT_PAUSE_S", 0.0)
+        yield
 
 
 @settings(max_examples=100, deadline=None)

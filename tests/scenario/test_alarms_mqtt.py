@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from alarm_rig import CLEAR, TRIPPED, Rig
-from mqtt_stranger import Stranger, wait
+from mqtt_stranger import Stranger, broker_of, wait
 
 from edgectl.alarms import Health
 from edgectl.alarms.machine import State
-from edgectl.mqtt import Broker, Publisher, Topics, start_broker
+from edgectl.mqtt import Broker, Publisher, Topics
 from edgectl.mqtt.broker import find_mosquitto
 from edgectl.services.alarm_mqtt import PUBLISH_MAX, AlarmMqtt
 
@@ -22,7 +22,7 @@ TOPICS = Topics("fake", "edge-1")
 def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     if request.param == "mosquitto" and find_mosquitto() is None:
         pytest.skip("MQTT 5 NOT TESTED: mosquitto is not installed")
-    with start_broker(kind=request.param) as started:
+    with broker_of(request.param) as started:
         yield started
 
 

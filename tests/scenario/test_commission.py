@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from site_rig import demo_elsewhere
 
+pytestmark = pytest.mark.wire
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
 RESET_S = 13.0  # until the plant's reset button and the auto rows have let the batteries go
 FAULTS = ("MTR-03=ct_reversed", "AUX-02=word_swap")

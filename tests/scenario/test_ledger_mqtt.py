@@ -10,14 +10,14 @@ import verify_ledger as stranger_verifier
 from event_log import EventLog
 from fake_controller import PERIOD_NS, UTC_NS, FakeController, directory
 from ledger_rig import TENANTS
-from mqtt_stranger import Stranger, wait
+from mqtt_stranger import Stranger, broker_of, wait
 
 from edgectl.image import create_segment
 from edgectl.ledger import Kind, Ledger
 from edgectl.ledger.heads import parse_document
 from edgectl.ledger.keys import load_public
 from edgectl.ledger.verify import verify
-from edgectl.mqtt.broker import find_mosquitto, start_broker
+from edgectl.mqtt.broker import find_mosquitto
 from edgectl.reports.receipt import make_receipt
 from edgectl.services import Services, Settings, ledger_feed
 
@@ -37,10 +37,10 @@ def test_heads_are_retained_and_counts_are_booked_for_their_tenant(
     fake = FakeController(create_segment("fake", said, 1.0, PERIOD_NS), UTC_NS)
     fake.run(25)
     data = tmp_path / "data"
-    with start_broker(kind="mosquitto") as broker:
+    with broker_of("mosquitto") as broker:
         stranger = Stranger(broker.port)
         services = Services(Settings("fake", data, mqtt_port=broker.port), EventLog())
-        assert wait(lambda: services.tick() or stranger.of("ledger"))
+        assert wait(partial(head_seen, services, stranger))
         for value in (100, 700):
             count = {"value": value, "unit": "job-hour", "source": "slurm-1"}
             for tenant in ("acme", "nobody"):
@@ -50,6 +50,7 @@ def test_heads_are_retained_and_counts_are_booked_for_their_tenant(
         services.tick()
         services.tick()
         services.close()
+        assert wait(lambda: stranger.online() is False), "the broker has all that came before"
         late = Stranger(broker.port)
         assert wait(lambda: late.of("ledger"))
         head = parse_document(late.of("ledger")[0].payload)
@@ -67,6 +68,12 @@ def test_heads_are_retained_and_counts_are_booked_for_their_tenant(
     (counter,) = stranger_verifier.verify_receipt(path, key)["counters"]
     assert (counter["name"], counter["source"], counter["count"]) == ("jobs", "slurm-1", 600)
     assert b"nobody" not in gzip.decompress(receipt)
+
+
+def head_seen(services: Services, stranger: Stranger) -> bool:
+    """Whether a head has come out, by a publisher that listens as well."""
+    services.tick()
+    return bool(stranger.of("ledger"))
 
 
 def seen(services: Services, fake: FakeController, data: Path, value: int) -> bool:

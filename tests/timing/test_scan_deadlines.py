@@ -8,16 +8,25 @@ import pytest
 from edgectl.cli.bench_tables import bus_tables
 from edgectl.controller.deadlines import DeadlineLog, deadline_figures
 from edgectl.controller.runtime import Runtime, RuntimeOptions
-from edgectl.image import private_segment
+from edgectl.image import SegmentReader, private_segment
 from edgectl.plant.responder import ResponderProcess
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.wire]
 PERIOD_NS = 20_000_000
 
 
 def descriptors() -> int:
     """Open descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def await_connected(reader: SegmentReader, scans: int) -> None:
+    """Wait until so many more scans are done and every link stands."""
+    end = reader.journal_head + scans
+    deadline_s = time.monotonic() + 30.0
+    while reader.journal_head < end or not reader.snapshot()["links"]["connected"].all():
+        assert time.monotonic() < deadline_s
+        time.sleep(PERIOD_NS * 1e-9)
 
 
 @pytest.mark.parametrize("realtime", [True, False])
@@ -63,9 +72,9 @@ def test_a_running_kernel_frees_and_allocates_no_descriptor_and_leaves_none_behi
         segment = private_segment(tables.directory, 64)
         runtime = Runtime(tables, segment, RuntimeOptions(realtime=False))
         runtime.start()
-        time.sleep(0.5)
+        await_connected(segment.reader(), scans=1)
         running = descriptors()
-        time.sleep(0.5)
+        await_connected(segment.reader(), scans=25)
         assert descriptors() == running
         runtime.stop()
         del runtime

@@ -128,13 +128,14 @@ def test_a_request_that_makes_no_sense_ends_with_1(rig: Rig) -> None:
 
 
 def test_running_services_carry_out_what_is_asked(rig: Rig) -> None:
-    stop = threading.Event()
+    stop, there = threading.Event(), threading.Event()
 
     def serve() -> None:
         # SQLite's connection belongs to the thread that opened it.
         rig.feed = rig.started()
         while not stop.is_set():
             rig.feed.pump(Health())
+            there.set()
             stop.wait(0.01)
         gone(rig)
 
@@ -142,6 +143,7 @@ def test_running_services_carry_out_what_is_asked(rig: Rig) -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
+        assert there.wait(10.0), "else the command would find no services, and do it itself"
         assert said(rig, "ack", "IL-IMPORT")["results"][0]["done"]
     finally:
         stop.set()

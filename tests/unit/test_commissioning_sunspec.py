@@ -24,6 +24,8 @@ from edgectl.commissioning.sunspec import Chain
 from edgectl.commissioning.sunspec_points import COVERED
 from edgectl.profiles import Profile
 
+pytestmark = pytest.mark.wire
+
 DAY = date(2026, 3, 1)
 COMMON = {"Mn": "Acme", "Md": "Roof 30", "Vr": "2.1", "SN": "12345"}
 INVERTER: dict[str, Any] = {

@@ -20,7 +20,8 @@ from edgectl.grid_code.site import audit_device, audited_devices, site_rules
 from edgectl.plant.der_settings import DerSetting, parse_der_setting, settings
 from edgectl.site_model import Site, load_site
 
-pytestmark = pytest.mark.untraced  # commissioning against pymodbus: nothing of ext/ is reached
+# Commissioning against pymodbus: nothing of ext/ is reached.
+pytestmark = [pytest.mark.untraced, pytest.mark.wire]
 CONVERTERS = ("PCS-01", "PCS-02")
 COMMON = {"Mn": "Acme", "Md": "Roof 30"}
 LIMIT_MS = 500
@@ -235,7 +236,7 @@ def points_of(curve_: Any, axis: str) -> list[tuple[float, float]]:
 
 def test_pysunspec2_reads_every_stage_of_category_iii(plant: Served) -> None:
     device = plant.device("PCS-01").device
-    client = SunSpecModbusClientDeviceTCP(device.unit, device.host, device.port, timeout=2.0)
+    client = SunSpecModbusClientDeviceTCP(device.unit, device.host, device.port, timeout=10.0)
     client.scan()
     try:
         read = {

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,15 @@ def test_a_process_with_a_recycled_pid_is_not_the_controller() -> None:
     assert not process_alive(0, now_ns)
 
 
+def test_a_host_that_stalls_between_two_looks_at_its_clocks_makes_no_controller_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    looks = count(now_ns, 10**18)  # years between one look and the next
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda _clock: next(looks))
+    assert process_alive(os.getpid(), now_ns)
+
+
 def test_a_zombie_is_dead() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     deadline = time.monotonic() + 10
@@ -182,6 +192,28 @@ def test_a_writer_that_died_inside_the_snapshot_is_named(segment: Segment) -> No
     segment.head["controller_pid"] = 2**22 + 1
     with attach("fake") as reader, pytest.raises(SegmentError, match="is gone"):
         reader.snapshot()
+
+
+def test_a_writer_that_the_host_keeps_inside_the_snapshot_is_waited_for(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FakeController(segment, UTC_NS).scan()
+    segment.head["snapshot_seq"] += 1
+    slept_s = [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept_s[0] += seconds
+        if slept_s[0] > 1.0:
+            segment.head["snapshot_seq"] |= 1
+            segment.head["snapshot_seq"] += 1
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with attach("fake") as reader:
+        assert reader.snapshot()["head"]["seq"] == 0
+        segment.head["snapshot_seq"] += 1
+        monkeypatch.setattr(time, "sleep", slept_s.append)
+        with pytest.raises(SegmentError, match="Look at the load of the machine"):
+            reader.snapshot()
 
 
 def test_no_snapshot_is_ever_torn_by_a_writer_at_full_speed() -> None:
@@ -255,11 +287,12 @@ def test_a_request_lands_sealed_with_its_expiry(segment: Segment) -> None:
     with Mailbox("fake") as mailbox:
         before_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         assert mailbox.put(kind=1, target=0, value=-5e5, authority=2, ttl_s=2.0) == 0
+        after_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         assert mailbox.pending() == 1
     mail = segment.mailbox[0]
     assert (mail["seq"], mail["kind"], mail["target"], mail["value"]) == (0, 1, 0, -5e5)
     assert mail["check"] == 1 ^ 0 ^ 2 ^ 0x5EED
-    assert 0 <= mail["expiry_ns"] - before_ns - 2_000_000_000 < 1_000_000_000
+    assert before_ns <= mail["expiry_ns"] - 2_000_000_000 <= after_ns
     assert segment.head["mailbox_head"][0] == 1
 
 

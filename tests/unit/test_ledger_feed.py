@@ -4,7 +4,6 @@ import http.server
 import json
 import resource
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from event_log import EventLog
 from ledger_rig import SITE, UTC_NS, FeedRig
+from mqtt_stranger import wait
 
 from edgectl.ledger import Kind, Ledger, clock, writer
 from edgectl.ledger.heads import TreeHead, parse_document
@@ -52,10 +52,7 @@ def whole(rig: FeedRig) -> None:
 
 
 def until(done: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + 10
-    while not done():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
+    assert wait(done)
 
 
 def test_seconds_wait_in_memory_for_a_directory_that_cannot_be_written(
@@ -255,7 +252,7 @@ def test_heads_reach_witness_directories_and_urls(tmp_path: Path) -> None:
     rig = FeedRig(tmp_path / "data", witnesses=places, interval_s=3600)
     rig.run(3)
     rig.feed.close()
-    until(lambda: len(taken) == 2)
+    until(lambda: len(taken) == len(list(witness.glob("*.head.json"))) == 2)
     server.shutdown()
     server.server_close()
     kept = [parse_document(path.read_bytes()) for path in sorted(witness.glob("*.head.json"))]
@@ -279,10 +276,11 @@ def test_a_witness_that_is_away_is_said_once_and_delays_nothing(
     until(lambda: bool(told))
     place.unlink()
     until(lambda: len(told) == 2)
+    until(lambda: len(list(place.glob("*.head.json"))) == len(rig.heads))
     witnesses.close()
     assert told[0][1] is not None
     assert told[1] == (str(place), None)
-    assert len(list(place.glob("*.head.json"))) == len(rig.heads)
+    assert len(told) == 2
 
 
 def test_a_witness_does_not_let_a_head_be_said_twice_differently(tmp_path: Path) -> None:

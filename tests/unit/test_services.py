@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from event_log import EventLog
 from fake_controller import UTC_NS, FakeController, directory, flow_cells, start_controller
-from mqtt_stranger import Stranger, wait
+from mqtt_stranger import HungNetwork, Stranger, broker_of, wait
 from typer.testing import CliRunner
 
 import edgectl.cli.services as services_verb
 from edgectl.image import Segment, attach, create_segment
 from edgectl.ledger import Kind, Ledger
-from edgectl.mqtt.broker import find_mosquitto, free_port, start_broker
+from edgectl.mqtt.broker import find_mosquitto
 from edgectl.services import Services, Settings, Supervisor
 
 FAKE = Path(__file__).parent.parent / "fake_controller.py"
@@ -170,15 +170,20 @@ def test_a_failing_ledger_does_not_keep_the_services_from_the_next_start_control
     second.segment.close()
 
 
-def test_a_broker_that_is_away_delays_no_record(tmp_path: Path) -> None:
-    log = EventLog()
-    services = Services(Settings("fake", tmp_path / "data", mqtt_port=free_port()), log)
+def test_a_broker_whose_network_hangs_delays_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = HungNetwork(monkeypatch)
+    services = Services(Settings("fake", tmp_path / "data", mqtt_port=1), EventLog())
     fake = start_controller()
-    start = time.monotonic()
-    for _ in range(20):
+    services.tick()
+    assert wait(network.tried.is_set)
+    for second in range(20):
         fake.run(10)
         services.tick()
-    assert time.monotonic() - start < 5.0
+        assert services._ledger.next_seq == 10 * (second + 1)
+    assert not network.came_back.is_set(), "all this while nobody has waited for it"
+    network.release()
     fake.segment.close()
     services.tick()
     services.close()
@@ -282,16 +287,22 @@ def test_the_verb_serves_until_sigterm_and_exits_0(
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     app = services_verb.typer.Typer()
     app.command()(services_verb.services)
-    timer = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGTERM))
+    tick = Services.tick
+
+    def asked_to_stop_once_it_has_read(services: Services) -> bool:
+        busy = tick(services)
+        if not busy:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return busy
+
+    monkeypatch.setattr(Services, "tick", asked_to_stop_once_it_has_read)
     fake = start_controller()
     fake.run(25)
     try:
-        timer.start()
         result = CliRunner().invoke(
             app, ["fake.toml", "--data-dir", str(tmp_path / "data"), "--mqtt-port", "0"]
         )
     finally:
-        timer.join()
         for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
             signal.signal(number, handler)
         services_verb.structlog.reset_defaults()
@@ -324,11 +335,16 @@ def test_a_stranger_sees_every_scan_once_and_what_happened(tmp_path: Path) -> No
     if find_mosquitto() is None:
         pytest.skip("MQTT 5 NOT TESTED: mosquitto is not installed")
     fake = start_controller()
-    with start_broker(kind="mosquitto") as broker:
+    with broker_of("mosquitto") as broker:
         stranger = Stranger(broker.port)
         settings = Settings("fake", tmp_path / "data", mqtt_port=broker.port)
         services = Services(settings, EventLog())
-        wait(lambda: services.tick() or stranger.status().get("controller"))
+
+        def told() -> bool:
+            services.tick()
+            return bool(stranger.status().get("controller"))
+
+        assert wait(told)
         first = fake.seq
         for _ in range(30):
             fake.scan()
@@ -336,13 +352,13 @@ def test_a_stranger_sees_every_scan_once_and_what_happened(tmp_path: Path) -> No
         fake.interlocks[4] = 2
         fake.scan()
         services.tick()
-        wait(lambda: stranger.of("event"))
+        assert wait(lambda: stranger.of("event"))
         fake.segment.close()
         services.tick()
         services.tick()
-        wait(lambda: stranger.status().get("controller") is False)
+        assert wait(lambda: stranger.status().get("controller") is False)
         services.close()
-        wait(lambda: stranger.status().get("online") is False)
+        assert wait(lambda: stranger.status().get("online") is False)
         stranger.close()
     seqs = [msgpack.unpackb(message.payload)["seq"] for message in stranger.of("fast")]
     assert seqs == list(range(first, first + 31))

@@ -15,13 +15,12 @@ import pytest
 from event_log import EventLog
 from factor_answers import HOUR_NS, START_NS
 from fake_controller import start_controller
-from mqtt_stranger import wait
+from mqtt_stranger import PATIENCE_S, broker_of, wait
 from paho.mqtt import publish
 
 from edgectl._kernel.journal import MailKind
 from edgectl.accounting.factors import Factor, FactorBook, Kind, Scope
 from edgectl.errors import DataError, SiteFileError
-from edgectl.mqtt import start_broker
 from edgectl.services import Services, Settings
 from edgectl.services.factor_feed import FactorFeed, Poller, feed_of
 from edgectl.services.factor_http import HttpSource
@@ -167,7 +166,7 @@ def test_the_feed_gives_what_holds_and_never_waits_for_the_network(
     looked = threading.Event()
 
     def ask(now_ns: int) -> list[Factor]:
-        looked.wait(10.0)
+        looked.wait(PATIENCE_S)
         return source.ask(now_ns)
 
     feed = feed_over(ask, log)
@@ -185,18 +184,18 @@ def test_the_feed_gives_what_holds_and_never_waits_for_the_network(
 
 
 def test_a_slow_service_holds_up_nobody() -> None:
-    gate = threading.Event()
+    gate, answered = threading.Event(), threading.Event()
 
     def slow(_now_ns: int) -> list[Factor]:
-        gate.wait(10.0)
+        gate.wait(PATIENCE_S)
+        answered.set()
         return []
 
     feed = feed_over(slow, EventLog())
-    start_s = time.monotonic()
     for _ in range(100):
         with pytest.raises(DataError):
             feed.at(NOW_NS)
-    assert time.monotonic() - start_s < 5.0
+    assert not answered.is_set()
     gate.set()
     feed.close()
 
@@ -225,7 +224,7 @@ def site_with(feed: str, root: Path) -> Site:
 
 def test_factors_published_over_mqtt_are_taken(root: Path) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    with start_broker() as broker:
+    with broker_of() as broker:
         text = (root / "edgectl" / "sites" / "demo.toml").read_text()
         text = text.replace(
             "[metering]", 'feed = { kind = "mqtt", topic = "grid/co2", zone = "DE" }\n\n[metering]'

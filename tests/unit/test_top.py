@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import fake_controller
@@ -253,13 +254,23 @@ def test_the_picture_is_an_svg_of_the_view(
     assert "edgectl&#160;" in (tmp_path / "top.svg").read_text()
 
 
-def run_top(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run_top(
+    directory: Path, scanning: Callable[[], None] = lambda: None
+) -> subprocess.CompletedProcess[str]:
+    """The command to its end, the controller scanning all the while."""
     code = "import sys; sys.argv[0] = 'edgectl'; from edgectl.cli.main import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, "top", *words],
-        env={"EDGECTL_SHM_DIR": str(directory), "PATH": "/usr/bin:/bin", **python_path()},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = [sys.executable, "-c", code, "top"]
+    environment = {"EDGECTL_SHM_DIR": str(directory), "PATH": "/usr/bin:/bin", **python_path()}
+    with subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as command:
+        while True:
+            scanning()
+            try:
+                told, said = command.communicate(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            return subprocess.CompletedProcess(words, command.returncode, told, said)
 
 
 def python_path() -> dict[str, str]:
@@ -277,6 +288,6 @@ def test_without_a_controller_top_says_what_to_do_and_exits_with_5(tmp_path: Pat
 
 
 def test_without_a_terminal_top_prints_once(running: fake_controller.FakeController) -> None:
-    ended = run_top(top.segment_of("fake").parent)
+    ended = run_top(top.segment_of("fake").parent, running.scan)
     assert ended.returncode == 0, ended.stderr
     assert " edgectl fake   ARMED " in ended.stdout
