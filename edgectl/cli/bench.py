@@ -86,7 +86,10 @@ def fieldbus(
     """
     from edgectl.cli.bench_fieldbus import FieldbusBench, fieldbus_figures
 
-    show(fieldbus_figures(FieldbusBench(connections, registers, seconds, outstanding, together)), as_json)
+    show(
+        fieldbus_figures(FieldbusBench(connections, registers, seconds, outstanding, together)),
+        as_json,
+    )
 
 
 @app.command()

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from edgectl._kernel.identity import firmware_key
 from edgectl._kernel.fieldbus import FirmwareDecode
+from edgectl._kernel.identity import firmware_key
 from edgectl.commissioning.client import Failure
 from edgectl.commissioning.identify import Asker
 from edgectl.profiles.model import Profile

@@ -203,9 +203,7 @@ def oldest_ns(between_ns: int, wait_ns: int, turn: int) -> int:
     return (2 + wait_ns // between_ns) * between_ns + turn
 
 
-def turn_ns(
-    units: Sequence[Unit], own: int, scan: Scan, lost: int, outstanding: int = 1
-) -> int:
+def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int, outstanding: int = 1) -> int:
     """From a due mark of a block of units[own] until its reply, at the latest.
 
     lost         0 or 1: requests lost on the link meanwhile

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edgectl._kernel.identity import firmware_key
 from edgectl._kernel.fieldbus import FirmwareDecode
+from edgectl._kernel.identity import firmware_key
 from edgectl._kernel.proof import EffectBench
 from edgectl.profiles.numbers import version_key, version_text
 
