@@ -13,8 +13,8 @@ from setuptools.command.build_ext import build_ext
 KERNEL = (
     "clock", "modbus", "rtu", "identity", "exchange", "link", "fieldbus", "process_image",
     "quality", "blocks", "overload", "demand", "monitor", "authority", "interlock", "proof",
-    "curtail", "dispatch", "commit", "totalizer", "inventory", "network", "carbon", "integrity", "journal",
-    "record", "scan", "kernel", "layout",
+    "curtail", "dispatch", "commit", "totalizer", "inventory", "network", "carbon", "integrity",
+    "journal", "record", "scan", "kernel", "layout",
 )  # fmt: skip
 PLANT = ("equipment", "physics", "simulate", "peers", "link_bench", "tripper")
 
