@@ -25,7 +25,7 @@ GOOD, HELD, SILENT = Step(), Step(Fault.HELD), Step(Fault.SILENT)
 SLOW, BEHIND = Step(Fault.LATE, A_WHILE_S), Step(Fault.BEHIND_NEXT)
 SWAPPED, TWICE = Step(Fault.ID_SWAPPED), Step(Fault.TWICE)
 HEADER_BYTES = 9  # of a reply, before its registers
-ENDS = [  # of the replies to the first MOST reads of a scan; the blocks' turns begin with the second
+ENDS = [  # of the replies to the first MOST reads of a scan, which begins with the second block
     sum(HEADER_BYTES + 2 * count for _, count in SEVERAL_BLOCKS[1 : 1 + upto])
     for upto in range(1, MOST + 1)
 ]
