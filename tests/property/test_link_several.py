@@ -23,9 +23,9 @@ class Player:
     """Marks, commits, asks and ends what is outstanding by chance, and holds the link to its rules.
 
     places   what is outstanding: kind and block or output
-    due      blocks that are marked and not asked for since, and reads of others since they could be
+    due      blocks that are marked and not asked for since, and reads of others meanwhile
     turn     the block read last
-    waiting  outputs whose commit is not written, and requests that ended since one waits that may go
+    waiting  outputs whose commit is not written; ended_since: requests since one was free to go
     """
 
     rig: LinkRig
