@@ -1,8 +1,7 @@
 """The schedule's bound: by hand, never passed by the link's own order of service, and refused."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
