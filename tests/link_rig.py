@@ -71,10 +71,12 @@ class LinkRig:
         arrays["outputs"] = rows("OutputRow", *({"device": at} for at in owners))
         arrays["dispatch"] = rows("DispatchRow", {"grid_point": 0})
         directory = directory_of(draft, PERIOD_NS, loads=0, storages=0, interlocks=0)
-        tables = tables_of(arrays, directory)
-        self.segment = private_segment(tables.directory, 64)
-        self.kernel = Kernel(tables, self.segment.buffer)
-        self.bench = LinkBench(self.kernel, tables.links, tables.devices, tables.probes)
+        self.tables = tables_of(arrays, directory)
+        self.segment = private_segment(self.tables.directory, 64)
+        self.kernel = Kernel(self.tables, self.segment.buffer)
+        self.bench = LinkBench(
+            self.kernel, self.tables.links, self.tables.devices, self.tables.probes
+        )
 
     def connect(self, now_ns: int) -> None:
         """Connect, and answer what a serial unit is asked to be found in step."""
