@@ -243,7 +243,7 @@ cdef class FieldBus:
                                  "step by, and answers as itself")
 
     def _check_links(self):
-        """Several requests at once are for one device of a connection's own, asked without pause."""
+        """Several at once are for one device of a connection of its own, asked without a pause."""
         cdef const LinkRow* row
         for at in range(self.bus.links_count):
             row = &self.bus.link_rows[at]
