@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from wire_rig import (
+    ONE_AT_A_TIME,
+    PERIOD_NS,
     SETPOINT_ADDRESS,
     SEVERAL_AT_ONCE,
     SEVERAL_BLOCKS,
     SOC_PERCENT_ADDRESS,
+    TIMEOUT_NS,
     WireRig,
     all_good,
     assert_no_wrong_value,
@@ -119,6 +122,21 @@ def test_a_reply_that_is_missing_keeps_the_others_from_nothing(
     assert server.connections == 1
 
 
+def test_each_is_given_up_at_its_own_time(rig: WireRig, server: FaultServer) -> None:
+    """One is lost at once; two that were sent a while later would have been lost with it."""
+    slow = Step(Fault.LATE, 0.6 * TIMEOUT_NS / 1e9)
+    run(rig, server, [SILENT, *[slow] * (READS - 1)])
+    rig.scan_until(all_good)
+    assert faults(rig) == {"timeouts": 1}
+
+
+def test_none_is_waited_for_after_its_time(rig: WireRig, server: FaultServer) -> None:
+    """Two are lost that were sent after the first that is lost: all are given up at the scan."""
+    server.reads.extend([SILENT, *[SLOW] * (MOST - 1), *[SILENT] * (READS - MOST)])
+    assert_no_wrong_value(rig.scan(), server)
+    assert faults(rig) == {"timeouts": 1 + READS - MOST}
+
+
 def test_what_is_lost_together_is_one_failure_of_the_connection(
     rig: WireRig, server: FaultServer
 ) -> None:
@@ -162,6 +180,26 @@ def test_replies_that_all_come_with_the_next_are_dropped(
     assert_no_wrong_value(rig.readings(), server)
     assert faults(rig) == {"timeouts": MOST, "late_replies": MOST}
     assert server.connections == 1
+
+
+def test_the_late_replies_of_many_scans_are_each_known(rig: WireRig, server: FaultServer) -> None:
+    scans = 12
+    late = Step(Fault.LATE, 1.2 * scans * PERIOD_NS / 1e9)
+    run(rig, server, [*[late] * (READS - 1), GOOD] * scans)
+    lost = scans * (READS - 1)
+    assert faults(rig) == {"timeouts": lost}, "none has come yet"
+    rig.scan_until(lambda _: faults(rig) == {"timeouts": lost, "late_replies": lost})
+    assert server.connections == 1
+
+
+def test_a_late_reply_is_known_once(server: FaultServer) -> None:
+    """One at a time, for then the next request follows the one that was given up."""
+    with ONE_AT_A_TIME.rig([server.port]) as rig:
+        rig.scan_until(all_good)
+        run(rig, server, [HELD, Step(Fault.ID_EARLIER)])
+        rig.scan_until(lambda _: server.connections == 2)
+        rig.scan_until(all_good)
+        assert faults(rig) == {"timeouts": 1, "late_replies": 1, "bad_replies": 1}
 
 
 def test_a_device_that_answers_only_the_first_of_several_loses_replies_and_tells_no_lies(
