@@ -98,6 +98,8 @@ class Player:
 
     def written(self, output: int) -> None:
         self.waiting.remove(output)
+        if self.writes_in_row >= self.rig.units[0].outputs:
+            self.passed_over(range(len(self.rig.units[0].counts)))  # no read wanted its turn
         self.writes_in_row += 1
         assert self.ended_since <= self.outstanding, "it waits for what was outstanding and no more"
         self.ended_since = 0
