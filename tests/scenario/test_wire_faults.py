@@ -69,6 +69,11 @@ def links(request: pytest.FixtureRequest) -> Links:
     return found
 
 
+def of_links(links: Links, *codes: int) -> list[tuple[Links, int]]:
+    """Cases of exception codes, of which several at once need no more than one."""
+    return [(links, code) for code in codes]
+
+
 def run(rig: WireRig, server: FaultServer, scans: int) -> None:
     """Scan so often; no value may be wrong in any of them."""
     for _ in range(scans):
@@ -151,7 +156,9 @@ def test_a_device_that_is_always_late_is_never_believed_for_another_register(
         run(rig, server, 3)
 
 
-@pytest.mark.parametrize("code", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("links", "code"), [*of_links(ONE_AT_A_TIME, 1, 2, 3), *of_links(SEVERAL_AT_ONCE, 2)]
+)
 def test_an_exception_for_what_is_asked_is_a_configuration_error(
     links: Links, server: FaultServer, code: int
 ) -> None:
@@ -167,7 +174,9 @@ def test_an_exception_for_what_is_asked_is_a_configuration_error(
         )
 
 
-@pytest.mark.parametrize("code", [4, 5, 6, 8, 10, 11])
+@pytest.mark.parametrize(
+    ("links", "code"), [*of_links(ONE_AT_A_TIME, 4, 5, 6, 8, 10, 11), *of_links(SEVERAL_AT_ONCE, 6)]
+)
 def test_an_exception_of_the_moment_passes(links: Links, server: FaultServer, code: int) -> None:
     with links.rig([server.port]) as rig:
         rig.scan_until(all_good)
