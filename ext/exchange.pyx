@@ -277,11 +277,11 @@ cdef bint beside_reads(
     """Take one more read beside those that are outstanding, of the link's only device.
 
     Not beside anything else, which stands in the first place as it went alone; and not
-    while a write waits for them to end.
+    while a write waits for them to end: they had their turn after the writes before.
     """
     if link.exchanges[0].waiting and link.exchanges[0].kind != REQUEST_READ:
         return False
-    if link.writes_in_row < link.outputs and write_waits(bus, row, now_ns):
+    if write_waits(bus, row, now_ns):
         return False
     if bus.image.links[row.first_device].identified == 0:
         return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from edgectl._kernel.fieldbus import LinkKind, RequestKind
 from edgectl._kernel.kernel import Kernel
+from edgectl._kernel.process_image import PointType
 from edgectl.cli.bench_tables import Draft, add_internal, common_arrays, directory_of, tables_of
 from edgectl.image import private_segment
 from edgectl.plant._link_bench import LinkBench
@@ -36,6 +37,7 @@ class LinkRig:
         units: Sequence[BenchUnit],
         *,
         serial: bool,
+        outstanding: int = 1,
         sync_counts: tuple[int, int, int] = SYNC_COUNTS,
     ) -> None:
         self.units = units
@@ -43,7 +45,7 @@ class LinkRig:
         self.first_output = [sum(u.outputs for u in units[:at]) for at in range(len(units))]
         draft = Draft()
         kind = LinkKind.LINK_SERIAL if serial else LinkKind.LINK_TCP
-        draft.links.append({"kind": kind, "devices": len(units)})
+        draft.links.append({"kind": kind, "devices": len(units), "outstanding_max": outstanding})
         for at, unit in enumerate(units):
             draft.devices.append(
                 {
@@ -54,7 +56,9 @@ class LinkRig:
                 }
             )  # fmt: skip
             for count, (every, phase) in zip(unit.counts, unit.every, strict=True):
-                draft.points.append({"block": len(draft.blocks), "device": at})
+                draft.points.append(
+                    {"block": len(draft.blocks), "device": at, "type": PointType.TYPE_U16}
+                )
                 draft.blocks.append(
                     {"device": at, "first_point": len(draft.blocks), "points": 1, "count": count,
                      "every": every, "phase": phase}
@@ -67,10 +71,12 @@ class LinkRig:
         arrays["outputs"] = rows("OutputRow", *({"device": at} for at in owners))
         arrays["dispatch"] = rows("DispatchRow", {"grid_point": 0})
         directory = directory_of(draft, PERIOD_NS, loads=0, storages=0, interlocks=0)
-        tables = tables_of(arrays, directory)
-        self.segment = private_segment(tables.directory, 64)
-        self.kernel = Kernel(tables, self.segment.buffer)
-        self.bench = LinkBench(self.kernel, tables.links, tables.devices, tables.probes)
+        self.tables = tables_of(arrays, directory)
+        self.segment = private_segment(self.tables.directory, 64)
+        self.kernel = Kernel(self.tables, self.segment.buffer)
+        self.bench = LinkBench(
+            self.kernel, self.tables.links, self.tables.devices, self.tables.probes
+        )
 
     def connect(self, now_ns: int) -> None:
         """Connect, and answer what a serial unit is asked to be found in step."""

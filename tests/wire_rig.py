@@ -30,8 +30,10 @@ PERIOD_NS = 60_000_000
 LEAD_NS = 50_000_000
 TIMEOUT_NS = 30_000_000
 STALE_NS = 4 * PERIOD_NS
-REGISTERS = 4  # of each block; register n reads as n until a test changes it
-BLOCKS = (100, 200)  # first addresses: same shape, other contents
+REGISTERS = 4  # of a block; register n reads as n until a test changes it
+BLOCKS = ((100, REGISTERS), (200, REGISTERS))  # first addresses: same shape, other contents
+# No two as long, nor where one has a register less or three more than was asked for.
+SEVERAL_BLOCKS = ((100, 2), (110, 7), (120, 12), (140, 17), (200, 22), (230, 27))
 SETPOINT_ADDRESS, READBACK_ADDRESS, SOC_PERCENT_ADDRESS = 300, 300, 400
 Fields = dict[str, Any]
 
@@ -47,22 +49,20 @@ class Reading:
 
 
 def device_rows(
-    draft: Draft, port: int, unit: int, any_unit: bool, with_battery: bool
+    draft: Draft, link: Fields, unit: Fields, blocks: Sequence[tuple[int, int]]
 ) -> dict[int, int]:
     """Add one device; returns the point of each register address."""
     device = len(draft.devices)
-    first = [*((address, REGISTERS) for address in BLOCKS)]
-    if with_battery:
-        first += [(READBACK_ADDRESS, 1), (SOC_PERCENT_ADDRESS, 1)]
-    draft.links.append({"first_device": device, "port": port, "timeouts_to_close": 3})
+    draft.links.append({"first_device": device, "timeouts_to_close": 3} | link)
     draft.devices.append(
         {
-            "link": device, "timeout_ns": TIMEOUT_NS, "unit": unit, "any_unit": int(any_unit),
-            "first_block": len(draft.blocks), "blocks": len(first),
+            "link": device, "timeout_ns": TIMEOUT_NS,
+            "first_block": len(draft.blocks), "blocks": len(blocks),
         }
+        | unit
     )  # fmt: skip
     points = {}
-    for address, count in first:
+    for address, count in blocks:
         draft.blocks.append(
             {"device": device, "first_point": len(draft.points), "points": count,
              "address": address, "count": count}
@@ -82,11 +82,13 @@ def device_rows(
 class WireRig:
     """One kernel and one bus over some devices; `scan` runs one period and looks.
 
-    ports     one device a port
-    unit      of every device; any_unit accepts another in the reply
-    battery   the first device is a converter too: register 300 is its setpoint, W,
-              and reads back; register 400 its state of charge, %
-    probes    fields of identity probes of the first device
+    ports        one device a port
+    unit         of every device; any_unit accepts another in the reply
+    battery      the first device is a converter too: register 300 is its setpoint, W,
+                 and reads back; register 400 its state of charge, %
+    probes       fields of identity probes of the first device
+    outstanding  requests on their way at once, on every link
+    blocks       first address and count of what is read of every device
     """
 
     def __init__(
@@ -97,17 +99,23 @@ class WireRig:
         any_unit: bool = False,
         battery: Fields | None = None,
         probes: Sequence[Fields] = (),
+        outstanding: int = 1,
+        blocks: Sequence[tuple[int, int]] = BLOCKS,
     ) -> None:
         draft = Draft()
-        self.points = [
-            device_rows(draft, port, unit, any_unit, battery is not None and at == 0)
-            for at, port in enumerate(ports)
-        ]
+        self.blocks = blocks
+        own = {"unit": unit, "any_unit": int(any_unit)}
+        self.points = []
+        for at, port in enumerate(ports):
+            converts = [(READBACK_ADDRESS, 1), (SOC_PERCENT_ADDRESS, 1)]
+            read = [*blocks, *(converts if battery is not None and at == 0 else ())]
+            link = {"port": port, "outstanding_max": outstanding}
+            self.points.append(device_rows(draft, link, own, read))
         draft.devices[0]["probes"] = len(probes)
         storages = 0 if battery is None else 1
         first = len(draft.points)
-        own = len(INTERNAL) + len(ports) + storages * len(STORAGE_INTERNAL)
-        draft.points += [{} for _ in range(own)]
+        internal = len(INTERNAL) + len(ports) + storages * len(STORAGE_INTERNAL)
+        draft.points += [{} for _ in range(internal)]
         self.tables = self._tables(draft, first, battery, probes)
         self.segment = private_segment(self.tables.directory, 1024)
         self.kernel = Kernel(self.tables, self.segment.buffer)
@@ -130,10 +138,10 @@ class WireRig:
             draft.devices[0]["outputs"] = 1
             row = {
                 "charge_rating_w": 3e4, "discharge_rating_w": 0.0, "capacity_j": 1e9,
-                "ramp_w_per_s": 1e9, "power_point": points[BLOCKS[0]], "output": 0,
+                "ramp_w_per_s": 1e9, "power_point": points[self.blocks[0][0]], "output": 0,
                 "soc_point": points[SOC_PERCENT_ADDRESS], "proof.readback_tolerance_w": 1,
                 "proof.readback_point": points[READBACK_ADDRESS],
-                "proof.power_point": points[BLOCKS[0]],
+                "proof.power_point": points[self.blocks[0][0]],
             }  # fmt: skip
             self.own = {name: own + at for at, name in enumerate(STORAGE_INTERNAL)}
             row |= {f"{name}_point": point for name, point in self.own.items()}
@@ -204,6 +212,22 @@ class WireRig:
         trace: TracebackType | None,
     ) -> None:
         del self.bus  # closes the connections
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What the links of a rig are: how many requests at once, and the reads of each device."""
+
+    outstanding: int
+    blocks: Sequence[tuple[int, int]]
+
+    def rig(self, ports: Sequence[int], **options: Any) -> WireRig:
+        """A rig of such links."""
+        return WireRig(ports, outstanding=self.outstanding, blocks=self.blocks, **options)
+
+
+ONE_AT_A_TIME = Links(1, BLOCKS)
+SEVERAL_AT_ONCE = Links(4, SEVERAL_BLOCKS)
 
 
 def all_good(readings: Sequence[Reading]) -> bool:

@@ -2,7 +2,8 @@
 
 Raw sockets on purpose: a Modbus library on this side would repair the frames
 that the test wants broken. Each request takes the next step of a script, reads
-and writes apart; when a script is used up the device answers as it should.
+and writes apart; when a script is used up the device answers as it should. It takes
+as many requests at once as come, and answers them one after the other.
 The faults are those that masters in the field were measured to accept or to trip over.
 """
 
@@ -40,7 +41,9 @@ class Fault(Enum):
     LATE = auto()  # right, after delay_s
     SPLIT = auto()  # at_byte bytes, delay_s, and the rest
     BYTE_WISE = auto()  # a segment a byte
-    HELD = auto()  # sent in one segment with the reply to the next request
+    HELD = auto()  # sent in one segment with the reply to the next request, before it
+    BEHIND_NEXT = auto()  # the same, behind it
+    ID_SWAPPED = auto()  # has the id of the next request, whose reply has this one's
     TWICE = auto()  # the same reply twice in one segment
     BYTE_COUNT_WRONG = auto()  # says two bytes more than it carries
     LENGTH_SHORT = auto()  # MBAP length under the standard's least
@@ -75,6 +78,7 @@ class Received:
     address: int
     count: int  # registers or bits; for functions 5 and 6 the value
     words: tuple[int, ...] = ()  # written
+    beside: tuple[int, ...] = ()  # functions of the requests whose replies were LATE then
 
 
 @dataclass(slots=True)
@@ -83,11 +87,21 @@ class _Connection:
 
     writer: asyncio.StreamWriter
     held: bytes = b""
+    behind: bytes = b""
+    swapped: bytes = b""
     transaction_before: int = 0
-    late: set[asyncio.Task[None]] = field(default_factory=set)
+    late: dict[asyncio.Task[None], int] = field(default_factory=dict)  # and its function
+
+    def outgoing(self, reply: bytes) -> bytes:
+        """A reply and what waited for it, which waits no longer."""
+        if self.swapped:
+            reply = reply[:2] + self.swapped[2:] + self.swapped[:2] + reply[2:]
+        whole = self.held + reply + self.behind
+        self.held = self.behind = self.swapped = b""
+        return whole
 
 
-def parse(frame: bytes) -> Received:
+def parse(frame: bytes, beside: Iterable[int]) -> Received:
     """Take one whole request apart."""
     transaction, _, _, unit, function, address, count = struct.unpack_from(">HHHBBHH", frame)
     words: tuple[int, ...] = ()
@@ -95,7 +109,9 @@ def parse(frame: bytes) -> Received:
         words = struct.unpack_from(f">{count}H", frame, 13)
     elif function in (5, 6):
         words = (count,)
-    return Received(time.monotonic_ns(), transaction, unit, function, address, count, words)
+    return Received(
+        time.monotonic_ns(), transaction, unit, function, address, count, words, tuple(beside)
+    )  # fmt: skip
 
 
 def frame_of(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -219,14 +235,14 @@ class FaultServer:
             while True:
                 head = await reader.readexactly(6)
                 frame = head + await reader.readexactly(int.from_bytes(head[4:6], "big"))
-                request = parse(frame)
+                request = parse(frame, connection.late.values())
                 self.requests.append(request)
                 await self._respond(connection, request)
                 connection.transaction_before = request.transaction
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            for task in connection.late:
+            for task in tuple(connection.late):
                 task.cancel()
             writer.close()
 
@@ -257,10 +273,15 @@ class FaultServer:
         if step.fault is Fault.SILENT:
             return
         reply = self._reply(connection, request, step)
-        if step.fault is Fault.HELD:
-            connection.held += reply
-            return
-        await self._send(connection, connection.held + reply, step)
+        match step.fault:
+            case Fault.HELD:
+                connection.held += reply
+            case Fault.BEHIND_NEXT:
+                connection.behind = reply + connection.behind
+            case Fault.ID_SWAPPED:
+                connection.swapped = reply
+            case _:
+                await self._send(connection, connection.outgoing(reply), request.function, step)
 
     def _reply(self, connection: _Connection, request: Received, step: Step) -> bytes:
         """The reply's bytes, with what a step puts wrong in the header or the PDU."""
@@ -302,13 +323,13 @@ class FaultServer:
                 reply *= 2
         return bytes(reply)
 
-    async def _send(self, connection: _Connection, reply: bytes, step: Step) -> None:
+    async def _send(self, connection: _Connection, reply: bytes, function: int, step: Step) -> None:
         """Put a reply on the wire, with what a step puts wrong in its timing."""
-        connection.held = b""
         match step.fault:
             case Fault.LATE:
                 task = asyncio.create_task(self._send_later(connection, reply, step.delay_s))
-                connection.late.add(task)
+                connection.late[task] = function
+                task.add_done_callback(connection.late.pop)
             case Fault.SPLIT:
                 connection.writer.write(reply[: step.at_byte])
                 await asyncio.sleep(step.delay_s)

@@ -166,7 +166,8 @@ def _check_reply(context: Context, at: int, device: DeviceEntry) -> None:
     if profile is None or device.reply_ms is None:
         return
     timeout_ms = profile.timeout_ns // NS_PER_MS
-    most = profile.outstanding_max
+    sharing = sum(link_of(each) == link_of(device) for each in context.file.device)
+    most = 1 if device.line or sharing > 1 else profile.outstanding_max
     if most * device.reply_ms > timeout_ms:
         behind = f", and waits for {most - 1} others" if most > 1 else ""
         context.add(

@@ -1,20 +1,22 @@
 """Whether the field bus can hold the age of its values: a bound for every link, before start.
 
-How a link serves (ext/exchange.pyx): one request is outstanding, or up to k reads
-where its one device takes k at once (`max_outstanding`) and answers them one after
-the other. A write goes alone and
-first, but never more in a row than there are outputs while a read waits. Else
-the devices have turns, and within a device its blocks. A block is marked due
-every `every` periods T of the scan, at a burst; a mark on a block that is due
-already changes nothing, so no queue grows.
+How a link serves (ext/exchange.pyx): one request is outstanding, or up to m reads
+where its one device takes m at once (`max_outstanding`) and answers them one after
+the other. A write goes alone and first, but never more in a row than there are
+outputs while a read waits. Else the devices have turns, and within a device its
+blocks. A block is marked due every `every` periods T of the scan, at a burst; a mark
+on a block that is due already changes nothing, so no queue grows.
 
 How late may the reply to a block b of device D come after its mark? Until it has
 come, the link has spent its time on no more than:
 
-  1  the request that was on the wire at the mark: one, the longest; up to k, each of
-     another block, where the device takes k
+  1  the request that was on the wire at the mark: one, the longest; up to m, each of
+     another block, where the device takes m
   2  D's own blocks: each once. D's blocks have turns, so D is visited for b at
-     the latest after all its others; that is k visits for k blocks
+     the latest after all its others; that is k visits for k blocks. Where the
+     device takes m at once, b's turn may come while its read of before is still
+     under way. It is passed over, and up to m - 2 blocks that were read before b
+     may have been marked and be read once more before its next turn
   3  the reads of each other device: one between two visits of D, so at most k of
      its longest; and of each block one and one more for each mark that came
      meanwhile
@@ -24,7 +26,7 @@ come, the link has spent its time on no more than:
      is D, it rests for another timeout first, is asked again at the latest at the
      burst after, and is visited once more
 
-Points 3 and 4 depend on how long it takes. The least time R that is as long as
+Points 2, 3 and 4 depend on how long it takes. The least time R that is as long as
 all of this is the bound, the *turn* of D (found by iteration from below). Where
 R <= T and nothing is written, it is simply the sum of all blocks, 1 and 5.
 
@@ -215,9 +217,8 @@ def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int, outstanding:
     me = units[own]
     every_cost = [cost for unit in units for cost in (*unit.reads, *unit.writes)]
     writes = [cost.answered_ns for unit in units for cost in unit.writes]
-    fixed_ns = max(cost.answered_ns for cost in every_cost)
-    fixed_ns *= max(1, min(outstanding, len(me.reads)))
-    fixed_ns += sum(cost.answered_ns for cost in me.reads)
+    out = max(1, min(outstanding, len(me.reads)))
+    fixed_ns = out * max(cost.answered_ns for cost in every_cost)
     rest_ns = me.rest_ns + scan.period_ns if me.rest_ns else 0
     if lost:
         fixed_ns += max(
@@ -227,11 +228,11 @@ def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int, outstanding:
         )
     others = [unit for unit in units if unit is not me]
     sweeps = len(me.reads) + (lost if me.rest_ns else 0)
-    time_ns = fixed_ns
+    time_ns = fixed_ns + _own_ns(me, 0, 0)
     for _ in range(STEPS_MAX):
         bursts = -(-time_ns // scan.period_ns) - 1  # after its own, before its reply
         rounds = 1 + max(0, -(-(time_ns - scan.lead_ns) // scan.period_ns))
-        needed_ns = fixed_ns + rounds * sum(writes)
+        needed_ns = fixed_ns + _own_ns(me, max(0, out - 2), bursts) + rounds * sum(writes)
         needed_ns += sum(_reads_ns(unit, sweeps, bursts) for unit in others)
         if needed_ns <= time_ns:
             return time_ns
@@ -239,14 +240,24 @@ def turn_ns(units: Sequence[Unit], own: int, scan: Scan, lost: int, outstanding:
     return UNBOUNDED_NS
 
 
+def _own_ns(unit: Unit, again: int, bursts: int) -> int:
+    """The most that the device's own reads take: each once and `again` of them, or by due marks."""
+    costs = [cost.answered_ns for cost in unit.reads]
+    return min(sum(costs) + again * max(costs), _marked_ns(unit, bursts))
+
+
 def _reads_ns(unit: Unit, sweeps: int, bursts: int) -> int:
     """The most that another device's reads take: by its turns, and by its due marks."""
     by_turns = sweeps * max(cost.answered_ns for cost in (*unit.reads, unit.sync))
-    by_marks = sum(
+    return min(by_turns, _marked_ns(unit, bursts))
+
+
+def _marked_ns(unit: Unit, bursts: int) -> int:
+    """What its blocks take that were due, and again at each due mark in so many bursts since."""
+    return sum(
         cost.answered_ns * (1 - (-bursts // every))
         for cost, every in zip(unit.reads, unit.every, strict=True)
     )
-    return min(by_turns, by_marks)
 
 
 def unit_of(device: Device, gap_ns: int) -> Unit:

@@ -72,11 +72,15 @@ cdef class LinkBench:
         """What goes on the wire now: (RequestKind, device, item, function, count); None: nothing.
 
         item   its probe, block or output
-        place  where it waits for its answer, below the link's outstanding_max; nothing may
-               wait there
+        place  where it waits for its answer: the first of the link's outstanding_max where
+               nothing waits, as the link itself does it
         """
         cdef Link* link = &self.bus.links[0]
         cdef Exchange* asked = self._at(place)
+        cdef int before
+        for before in range(place):
+            if not link.exchanges[before].waiting:
+                raise ValueError(f"place {place} is asked for while {before} is free")
         if asked.waiting:
             raise ValueError(f"a request is outstanding in place {place}")
         if not exchange_choose(&self.bus, 0, asked, now_ns):

@@ -419,6 +419,8 @@ def floor_run(int32_t[::1] sockets not None, const uint8_t[::1] requests not Non
 
     if not 1 <= outstanding <= OUTSTANDING_MAX:
         raise ValueError(f"{outstanding} requests at once; 1 to {OUTSTANDING_MAX} fit")
+    if requests.shape[0] == 0 or requests.shape[0] % outstanding:
+        raise ValueError(f"{requests.shape[0]} bytes are not {outstanding} requests of one length")
     client.devices, client.rounds = <int32_t> sockets.shape[0], rounds
     client.outstanding, client.reply_bytes = outstanding, reply_bytes
     client.request_bytes = <int32_t> requests.shape[0] // outstanding

@@ -1,24 +1,18 @@
 """Our master against servers of other makers, and a master of another maker against our devices."""
 
 import asyncio
-import ctypes
-import importlib.util
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import interop_server
 import pytest
 from free_ports import free_ports
-from pymodbus.client import AsyncModbusTcpClient, ModbusTcpClient
-from wire_rig import REGISTERS, SETPOINT_ADDRESS, Fields, WireRig, all_good
+from interop_rig import held_now, server
+from pymodbus.client import AsyncModbusTcpClient
+from wire_rig import REGISTERS, Fields, WireRig, all_good
 
 from edgectl._kernel.journal import MailKind
 from edgectl._kernel.quality import Quality, Reason
@@ -37,8 +31,6 @@ PEERS = [
     *(pytest.param(peer, marks=pytest.mark.slow)
       for peer in ("libmodbus", "pyModbusTCP", "modbus-serial")),
 ]  # fmt: skip
-NODE_MODULES = Path(__file__).parents[2] / "build" / "peers" / "node_modules"  # of tools/peers
-NODE_ENVIRONMENT = {**os.environ, "NODE_PATH": f"{NODE_MODULES}:{os.environ.get('NODE_PATH', '')}"}
 LARGEST = {1: 2000, 2: 2000, 3: 125, 4: 125}  # MAP 6.1 to 6.4
 BLOCK_ITEMS_MAX = 125  # what the image keeps of one reply
 SETPOINT_W = 5000
@@ -52,50 +44,6 @@ WRITES: dict[int, tuple[Fields, list[int]]] = {
          [1, 1, 0, 1, 0, 0, 0, 0, 0, 1]),
     16: ({"count": 3, "template_words": [0, 77, 0xFFFF]}, [SETPOINT_W, 77, 0xFFFF]),
 }  # fmt: skip
-
-
-def need(peer: str) -> None:
-    """Skip, and say what is missing, where a peer is not installed."""
-    if peer == "libmodbus":
-        try:
-            ctypes.CDLL(interop_server.LIBMODBUS)
-        except OSError as error:
-            pytest.skip(f"INTEROPERABILITY NOT TESTED: {error} (Debian package libmodbus5)")
-    elif peer == "modbus-serial":
-        if shutil.which("node") is None:
-            pytest.skip("INTEROPERABILITY NOT TESTED: there is no node")
-        found = subprocess.run(
-            ["node", "-e", "require('modbus-serial')"],
-            capture_output=True, check=False, env=NODE_ENVIRONMENT,
-        )  # fmt: skip
-        if found.returncode != 0:
-            pytest.skip("INTEROPERABILITY NOT TESTED: no modbus-serial for node; run tools/peers")
-    elif importlib.util.find_spec(peer) is None:
-        pytest.skip(f"INTEROPERABILITY NOT TESTED: there is no Python package {peer}")
-
-
-@contextmanager
-def server(peer: str) -> Iterator[int]:
-    """A peer's server in a child process; gives its port."""
-    need(peer)
-    command = [sys.executable, interop_server.__file__, peer]
-    if peer == "modbus-serial":
-        command = ["node", "-e", interop_server.NODE_SERVER, str(interop_server.free_port())]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=NODE_ENVIRONMENT
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        try:
-            line = child.stdout.readline()
-            assert line, f"{peer} ended before it listened"
-            yield int(line)
-        finally:
-            child.stdin.close()
-            try:
-                child.wait(timeout=3.0)
-            except subprocess.TimeoutExpired:
-                child.kill()
 
 
 class InteropRig(WireRig):
@@ -155,16 +103,6 @@ def test_an_exception_of_another_makers_server(peer: str, function: int) -> None
         assert {one.quality for one in refused} == {Quality.QUALITY_BAD}
         link = rig.link()
         assert (link["bad_replies"], link["exceptions"], link["connects"]) == (0, 1, 1)
-
-
-def held_now(port: int, function: int, count: int) -> list[int]:
-    """What the server holds after a write, as pymodbus' client reads it."""
-    with ModbusTcpClient("127.0.0.1", port=port, timeout=3.0, retries=0) as client:
-        if function in (5, 15):
-            bits = client.read_coils(SETPOINT_ADDRESS, count=count, device_id=1).bits
-            return [int(bit) for bit in bits[:count]]
-        words = client.read_holding_registers(SETPOINT_ADDRESS, count=count, device_id=1).registers
-        return list(words)
 
 
 @pytest.mark.parametrize("function", WRITES)

@@ -21,7 +21,7 @@ from edgectl.profiles.numbers import version_key
 
 pytestmark = pytest.mark.wire
 
-METER_ADDRESS = BLOCKS[1]  # a register that stands for a meter of the feeder
+METER_ADDRESS, _ = BLOCKS[1]  # a register that stands for a meter of the feeder
 ASKED_W = 5000
 EFFECT_SCANS = 5
 FIRMWARE_ADDRESS = 501

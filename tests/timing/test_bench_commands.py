@@ -62,7 +62,9 @@ def test_bench_kernel_prints_the_time_of_one_scan() -> None:
     assert 0.0 < figures["exec_us"]["p50"] <= figures["exec_us"]["p99"]
 
 
-@pytest.mark.parametrize("extra", [[], ["--together"]], ids=["apart", "together"])
+@pytest.mark.parametrize(
+    "extra", [[], ["--together", "--outstanding", "3"]], ids=["apart", "together"]
+)
 def test_bench_fieldbus_holds_us_against_every_client_there_is(extra: list[str]) -> None:
     figures = bench("fieldbus", "--connections", "5", "--seconds", "0.9", *extra)
     clients = {"edgectl", "floor", "libmodbus", "pymodbus"}
@@ -79,6 +81,17 @@ def test_bench_fieldbus_holds_us_against_every_client_there_is(extra: list[str])
     assert figures["ratios"]["pymodbus"] < 0.7
     assert 0.0 < figures["ratio_pymodbus_warm_heap"] < 0.7
     assert figures["cpu_us_pymodbus_warm_heap"] > figures["cpu_us_per_transaction"]["edgectl"]
+    several = figures["several"]
+    assert several["outstanding"] == (3 if extra else 8)
+    assert several["ratios"].keys() == {*figures["ratios"], "pymodbus_warm_heap"}
+    for name in ("cpu_us_per_transaction", "transactions_per_s"):
+        assert several[name].keys() == {"edgectl", "floor"}
+        assert min(several[name].values()) > 0.0
+    for client, ratio in several["ratios"].items():
+        assert (ratio is None) == (client in missing)
+    assert several["ratios"]["pymodbus"] < 0.7
+    one = figures["cpu_us_per_transaction"]
+    assert several["cpu_us_per_transaction"]["edgectl"] < one["edgectl"], "fewer system calls"
 
 
 @pytest.mark.slow

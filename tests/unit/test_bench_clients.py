@@ -16,6 +16,8 @@ from edgectl.cli.bench_clients import CLIENTS, ClientProcess, MissingClientError
 from edgectl.cli.bench_tables import blocks_of
 from edgectl.errors import EdgectlError
 from edgectl.plant._peers import Behaviour
+from edgectl.plant.fault_server import Fault as WireFault
+from edgectl.plant.fault_server import FaultServer, Step
 from edgectl.plant.responder import Fault, ResponderProcess
 
 pytestmark = pytest.mark.wire
@@ -43,6 +45,15 @@ def test_every_lap_of_a_client_is_counted_by_itself(responder: ResponderProcess,
     for lap in (first, second):
         assert lap.transactions > 0
         assert 0 < lap.cpu_ns <= lap.wall_ns + 1_000_000
+
+
+@pytest.mark.parametrize("name", ["edgectl_several", "floor_several"])
+def test_a_client_that_can_has_as_many_requests_on_their_way_as_asked(name: str) -> None:
+    with FaultServer(reads=[Step(WireFault.LATE, 0.005)] * 100) as server:
+        asked = Asked((server.port,), (10,), CLOSED_LOOP, outstanding=5)
+        with ClientProcess(name, asked) as client:
+            assert client.lap(0.3).transactions > 0
+        assert max(len(each.beside) for each in server.requests) == 5 - 1
 
 
 @pytest.mark.parametrize(("registers", "rounds"), [(10, 1), (250, 3)])

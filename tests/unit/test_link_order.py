@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from link_rig import PERIOD_NS, BenchUnit, LinkRig
 
 from edgectl._kernel.fieldbus import RequestKind
@@ -9,9 +10,9 @@ from edgectl._kernel.fieldbus import RequestKind
 READ, WRITE = RequestKind.REQUEST_READ, RequestKind.REQUEST_WRITE
 
 
-def rig(outputs: int, blocks: int = 2) -> LinkRig:
+def rig(outputs: int, blocks: int = 2, outstanding: int = 1) -> LinkRig:
     unit = BenchUnit([4] * blocks, [(1, 0)] * blocks, outputs, PERIOD_NS)
-    made = LinkRig([unit], serial=False)
+    made = LinkRig([unit], serial=False, outstanding=outstanding)
     made.connect(0)
     return made
 
@@ -77,3 +78,32 @@ def test_a_wish_that_was_written_already_cannot_be_withdrawn() -> None:
     assert served(made, 1) == WRITE
     assert not made.bench.commit(0, math.nan)
     assert served(made, 2) is None
+
+
+def test_a_write_waits_for_the_reads_under_way_and_goes_before_all_others() -> None:
+    made = rig(outputs=1, blocks=6, outstanding=3)
+    made.bench.mark(0, 0)
+    assert [made.bench.ask(1, place)[0] for place in range(3)] == [READ] * 3
+    assert made.bench.commit(0, 1.0)
+    for place in (2, 0):
+        made.bench.answer(2, 0, place)
+        assert made.bench.ask(2, 0 if place == 0 else 2) is None, "it waits, and nothing goes"
+    made.bench.lose(3, 1)
+    assert made.bench.ask(3)[0] == WRITE
+    assert made.bench.ask(3, 1) is None, "nothing goes beside it"
+    made.bench.answer(4)
+    assert [made.bench.ask(4, place)[0] for place in range(3)] == [READ] * 3
+
+
+def test_the_bench_fills_its_places_as_the_link_does() -> None:
+    made = rig(outputs=0, blocks=6, outstanding=3)
+    made.bench.mark(0, 0)
+    with pytest.raises(ValueError, match="place 1 is asked for while 0 is free"):
+        made.bench.ask(1, 1)
+    made.bench.ask(1)
+    with pytest.raises(ValueError, match="a request is outstanding in place 0"):
+        made.bench.ask(1)
+    with pytest.raises(ValueError, match="place 3; the link has 3"):
+        made.bench.ask(1, 3)
+    with pytest.raises(ValueError, match="nothing is outstanding in place 2"):
+        made.bench.answer(1, 0, 2)

@@ -2,11 +2,13 @@
 
 import json
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from pymodbus.client import ModbusTcpClient
 
@@ -17,6 +19,12 @@ from edgectl.plant.responder import Fault, ResponderProcess
 pytestmark = pytest.mark.wire
 
 PERIOD_NS = 20_000_000
+READ_ONE_BYTES = 11
+
+
+def requests(count: int) -> npt.NDArray[np.uint8]:
+    """So many equal requests for one register."""
+    return np.frombuffer(bytes.fromhex("0001 0000 0006 01 03 0000 0001") * count, np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +73,29 @@ def raw_reply(responder: ResponderProcess, behaviour: Behaviour, timeout_s: floa
         return peer.recv(300)
 
 
+@pytest.mark.parametrize(("count", "registers"), [(16, 1), (30, 125), (200, 2)])
+def test_what_comes_at_once_is_answered_at_once_and_in_order(
+    responder: ResponderProcess, count: int, registers: int
+) -> None:
+    """More than its buffers hold as well: 30 replies of 259 bytes, 200 requests of 12."""
+    reply_bytes = 9 + 2 * registers
+    asked = b"".join(struct.pack(">HHHBBHH", at, 0, 6, 1, 3, 0, registers) for at in range(count))
+    got = b""
+    with socket.create_connection(
+        ("127.0.0.1", responder.ports[Behaviour.ANSWER]), timeout=2.0
+    ) as peer:
+        peer.sendall(asked)
+        while len(got) < count * reply_bytes:
+            part = peer.recv(65_536)
+            assert part, "it closed before all were answered"
+            got += part
+    replies = [got[at : at + reply_bytes] for at in range(0, len(got), reply_bytes)]
+    assert [int.from_bytes(reply[:2], "big") for reply in replies] == list(range(count))
+    assert {reply[2:9] for reply in replies} == {
+        struct.pack(">HHBBB", 0, 3 + 2 * registers, 1, 3, 2 * registers)
+    }
+
+
 def test_each_behaviour_is_what_its_name_says(responder: ResponderProcess) -> None:
     right = raw_reply(responder, Behaviour.ANSWER, 2.0)
     assert right[:9] == bytes.fromhex("0102 0000 0005 01 03 02")
@@ -100,11 +131,37 @@ def test_a_fault_that_is_none_is_refused(text: str) -> None:
 
 def test_the_floor_says_so_when_a_device_does_not_answer(responder: ResponderProcess) -> None:
     port = responder.ports[Behaviour.SILENT]
-    request = np.frombuffer(bytes.fromhex("0001 0000 0006 01 03 0000 0001"), np.uint8)
     with socket.create_connection(("127.0.0.1", port)) as peer:
         fds = np.array([peer.fileno()], np.int32)
         with pytest.raises(OSError, match="did not answer"):
-            floor_run(fds, request, 1, 11, 1, PERIOD_NS, 2)
+            floor_run(fds, requests(1), 1, READ_ONE_BYTES, 1, PERIOD_NS, 2)
+
+
+@pytest.mark.parametrize(("outstanding", "rounds"), [(1, 3), (2, 5), (8, 3), (16, 40)])
+def test_the_floor_asks_as_often_as_it_is_told_however_many_at_once(
+    responder: ResponderProcess, outstanding: int, rounds: int
+) -> None:
+    port = responder.ports[Behaviour.ANSWER]
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        fds = np.array([peer.fileno()], np.int32)
+        asked = floor_run(
+            fds, requests(outstanding), outstanding, READ_ONE_BYTES, rounds, PERIOD_NS, 3
+        )
+    transactions, cpu_ns = asked
+    assert transactions == 3 * rounds
+    assert cpu_ns > 0
+
+
+@pytest.mark.parametrize(
+    ("count", "outstanding", "said"),
+    [(1, 0, "0 requests at once"), (17, 17, "1 to 16 fit"), (5, 8, "60 bytes are not 8 requests"),
+     (0, 1, "0 bytes are not 1 requests")],
+)  # fmt: skip
+def test_what_the_floor_cannot_ask_is_refused(count: int, outstanding: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        floor_run(
+            np.array([-1], np.int32), requests(count), outstanding, READ_ONE_BYTES, 1, PERIOD_NS, 1
+        )
 
 
 def test_a_benchs_tables_read_every_register_of_every_device_once() -> None:

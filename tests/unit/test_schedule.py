@@ -1,17 +1,15 @@
 """The schedule's bound: by hand, never passed by the link's own order of service, and refused."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from link_rig import BenchUnit, LinkRig
+from schedule_rig import NO_SYNC, Master, loads
 
-from edgectl._kernel.fieldbus import RequestKind
 from edgectl.cli.check import check, summary
 from edgectl.cli.check_advice import advice
 from edgectl.errors import ProfileError, SiteFileError
@@ -37,8 +35,6 @@ PLAIN = "unit    = 1\nreply_ms = 20\n"
 
 
 # ---- by hand
-
-NO_SYNC = Cost(0, 0)  # of a unit that is on no serial line
 
 
 def meter(unit: int, line: Line | None = None, reply_ms: int = 60) -> Device:
@@ -142,109 +138,6 @@ def test_writes_do_not_move_the_turn() -> None:
 
 
 # ---- against the kernel's own order of service
-
-
-@dataclass
-class Master:
-    """A link as the kernel serves it; when replies come, what is lost and written is by chance.
-
-    Times are ms. The units rest after a loss where they are on a serial line, all or none.
-    """
-
-    units: list[Unit]
-    scan: Scan
-    chance: Random
-    late: float  # share of replies that take their longest
-    between_losses: int
-    now: int = 0
-    free: int = 0
-    next_loss: int = 0
-    out: tuple[RequestKind, int, int, bool] | None = None  # kind, unit, item, lost
-
-    def __post_init__(self) -> None:
-        self.next_loss = self.chance.randint(0, self.between_losses)
-        self.rig = LinkRig(
-            [
-                BenchUnit(
-                    [4] * len(unit.reads),
-                    [(every, self.chance.randrange(every)) for every in unit.every],
-                    len(unit.writes),
-                    max(unit.rest_ns, 1) * MS,
-                )
-                for unit in self.units
-            ],
-            serial=any(unit.rest_ns for unit in self.units),
-        )
-        self.rig.connect(0)
-
-    def send(self) -> None:
-        """Send what the kernel chooses, if the link is free."""
-        if self.out is not None or (asked := self.rig.bench.ask(self.now * MS)) is None:
-            return
-        kind, at, item = asked[:3]
-        unit, cost = self.units[at], self.units[at].sync
-        if kind == RequestKind.REQUEST_WRITE:
-            cost = unit.writes[item - self.rig.first_output[at]]
-        elif kind == RequestKind.REQUEST_READ:
-            item -= self.rig.first_block[at]
-            cost = unit.reads[item]
-        lost = self.now >= self.next_loss
-        if lost:
-            self.next_loss = self.now + self.between_losses
-        full = lost or self.chance.random() < self.late
-        most = cost.lost_ns if lost else cost.answered_ns
-        self.free = self.now + (most if full else self.chance.randint(0, most))
-        self.out = kind, at, item, lost
-
-    def ended(self) -> tuple[str, int, int, int] | None:
-        """The outstanding request comes to its end; a reply to a read is told."""
-        assert self.out is not None
-        (kind, at, item, lost), self.out = self.out, None
-        if lost:
-            self.rig.bench.lose(self.now * MS)
-            return None
-        self.rig.bench.answer(self.now * MS)
-        if kind != RequestKind.REQUEST_READ:
-            return None
-        return "reply", at, item, self.rig.bench.poll_ns(at) // MS
-
-    def run(self, until: int) -> Iterator[tuple[str, int, int, int]]:
-        """("reply", unit, block, time since its due mark) and ("scan", 0, 0, 0), in order."""
-        burst = scan = 0
-        outputs = sum(len(unit.writes) for unit in self.units)
-        while self.now < until:
-            times = [burst * self.scan.period_ns, scan * self.scan.period_ns + self.scan.lead_ns]
-            if self.out is not None:
-                times.append(self.free)
-            self.now = min(times)
-            if self.out is not None and self.free == self.now:
-                if (told := self.ended()) is not None:
-                    yield told
-            elif times[0] == self.now:
-                self.rig.bench.mark(burst, self.now * MS)
-                burst += 1
-            else:
-                yield "scan", 0, 0, 0
-                scan += 1
-                for output in range(outputs):
-                    if self.chance.random() < 0.5:
-                        assert self.rig.bench.commit(output, 0.0)
-            self.send()
-
-
-@st.composite
-def costs(draw: st.DrawFn) -> Cost:
-    answered = draw(st.integers(1, 60))
-    return Cost(answered, answered + draw(st.integers(0, 120)))
-
-
-@st.composite
-def loads(draw: st.DrawFn, serial: bool) -> Unit:
-    reads = tuple(draw(st.lists(costs(), min_size=1, max_size=4)))
-    every = tuple(draw(st.integers(1, 4)) for _ in reads)
-    writes = tuple(draw(st.lists(costs(), max_size=1)))
-    rest = draw(st.sampled_from((30, 90))) if serial else 0
-    return Unit(reads, every, writes, rest, draw(costs()) if rest else NO_SYNC)
 
 
 @settings(max_examples=150, deadline=None)
