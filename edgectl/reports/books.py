@@ -17,8 +17,9 @@ import numpy as np
 from edgectl.accounting.bounds import MeterUncertainty
 from edgectl.errors import ReportError
 from edgectl.ledger import Kind, Ledger, Row
-from edgectl.ledger.origins import ACCOUNTS, OPENINGS, ORIGINS
+from edgectl.ledger.origins import ACCOUNTS, ORIGINS
 from edgectl.ledger.payload import FIGURES, SECOND_NS
+from edgectl.reports.integers import openings, pairs, table
 from edgectl.reports.minutes import Change, Corrector, concerns, over_points
 from edgectl.reports.mixture import by_origin
 from edgectl.reports.period import first_record
@@ -313,7 +314,7 @@ class _Reader:
                 self.books.control_ug += int(amounts_ug.sum())
         energy = _added(energies)
         self.corrector.second(row.boot_id, row.utc_s, energy)
-        stocks = dict(zip(names.storages, _pairs(parts[0]["stocks"]), strict=True))
+        stocks = dict(zip(names.storages, pairs(parts[0]["stocks"]), strict=True))
         if inside:
             if self.joined is not names:
                 self.books.names = _joined(self.books.names, names)
@@ -321,7 +322,7 @@ class _Reader:
             self._minute(parts, energies)
             self.carbon_ug.update(carbon)
             self._book(row, parts, energy, carbon)
-            opened = zip(names.storages, _openings(parts[0], len(names.storages)), strict=True)
+            opened = zip(names.storages, openings(parts[0], len(names.storages)), strict=True)
             self._move(energy, carbon, stocks, dict(opened))
             self._accounts(parts[0])
         self.stocks = stocks
@@ -401,13 +402,13 @@ class _Reader:
         """What batteries lost and what was corrected; a ledger of before says nothing of it."""
         if "storage_accounts" not in part or self.names is None:
             return
-        accounts, held = _table(part["storage_accounts"], len(ACCOUNTS)), part["stock_origins_mj"]
+        accounts, held = table(part["storage_accounts"], len(ACCOUNTS)), part["stock_origins_mj"]
         rules = part["storage_rules"]
         for at, name in enumerate(self.names.storages):
             stock = self.books.stocks[name]
             for account, amount in zip(ACCOUNTS, accounts[at], strict=True):
                 setattr(stock, account, getattr(stock, account) + amount)
-            stock.origins_mj = _table(held, len(ORIGINS))[at]
+            stock.origins_mj = table(held, len(ORIGINS))[at]
             stock.method, stock.standby = rules[2 * at], rules[2 * at + 1]
 
     def _minute(self, parts: list[dict[str, Any]], energies: list[Counter[Way]]) -> None:
@@ -418,13 +419,13 @@ class _Reader:
             self.flows.append(Counter())
             self.given_mj.append({})
         whole = parts[0].get("delivered_mj")
-        site = dict(zip(names.storages, _table(whole, len(ORIGINS)), strict=True)) if whole else {}
+        site = dict(zip(names.storages, table(whole, len(ORIGINS)), strict=True)) if whole else {}
         for at, part in enumerate(parts):
             self.flows[at].update(energies[at])
             if at == 0 or "through" not in part:
                 continue
             for source, origins_mj in zip(
-                part["through"], _table(part["through_mj"], len(ORIGINS)), strict=True
+                part["through"], table(part["through_mj"], len(ORIGINS)), strict=True
             ):
                 name = names.sources[source]
                 _add(self.given_mj[at], name, origins_mj)
@@ -479,23 +480,6 @@ def _joined(before: Names | None, names: Names) -> Names:
 
 def _union(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*one, *other)))
-
-
-def _openings(part: Mapping[str, Any], storages: int) -> list[list[int]]:
-    """Of each battery what was declared or found; nothing in a ledger that does not say."""
-    if "storage_openings" not in part:
-        return [[0, 0]] * storages
-    return _table(part["storage_openings"], len(OPENINGS))
-
-
-def _pairs(stocks: bytes) -> list[tuple[int, int]]:
-    return [(mj, ug) for mj, ug in _table(stocks, 2)]
-
-
-def _table(content: bytes, width: int) -> list[list[int]]:
-    """Rows of integers as a record has them."""
-    rows: list[list[int]] = np.frombuffer(content, "<i8").reshape(-1, width).tolist()
-    return rows
 
 
 def _add(given_mj: dict[str, list[int]], name: str, origins_mj: list[int]) -> None:
