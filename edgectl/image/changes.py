@@ -12,6 +12,7 @@ LOST_AFTER_PERIODS = 10  # of the scan, without a good reply
 INTERLOCK_TRIPPED, INTERLOCK_LATCHED = 2, 3  # InterlockStatus
 BYPASSED, DISCREPANT = int(RowFlag.ROW_BYPASSED), int(RowFlag.ROW_DISCREPANT)
 LOCKED = int(RowFlag.ROW_LOCKED)
+SHED_LEAST_W = 1.0  # what is less is a rest of the arithmetic, and is written to no device
 BUTTON = "the push-button at the cabinet"
 Event = tuple[str, dict[str, Any]]
 Notes = Callable[[str, str], dict[str, Any]]
@@ -100,7 +101,8 @@ class Changes:
 
     def _shed(self, then: Any, head: Any, scan: int) -> Iterator[Event]:
         """Load that is asked to defer. The kernel gives it back slowly, so this is seldom."""
-        if head["shed_request_w"] > 0.0 and not then["shed_request_w"] > 0.0:
+        asked, asks = (each["shed_request_w"] >= SHED_LEAST_W for each in (then, head))
+        if asks and not asked:
             yield (
                 "dispatch.shed_requested",
                 {
@@ -111,7 +113,7 @@ class Changes:
                     "import_cap_w": float(head["import_cap_w"]),
                 },
             )
-        elif then["shed_request_w"] > 0.0 and not head["shed_request_w"] > 0.0:
+        elif asked and not asks:
             yield "dispatch.shed_ended", {"scan": scan}
 
     def _authority(self, before: Any, record: Any, scan: int) -> Iterator[Event]:

@@ -24,7 +24,7 @@ from edgectl.plant import wire
 from edgectl.site_model import Site, load_site
 
 EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
-WAIT_S = 40.0
+WAIT_S = 100.0  # some rows clear once their cause has been gone for a minute
 TRIPPED, LATCHED = InterlockStatus.INTERLOCK_TRIPPED, InterlockStatus.INTERLOCK_LATCHED
 
 
