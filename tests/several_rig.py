@@ -180,7 +180,7 @@ def _converse(wire: socket.socket, way: Way, device: Device, stop: threading.Eve
             size = MBAP_BEFORE_LENGTH + int.from_bytes(stream[4:6], "big")
             if len(stream) < size:
                 break
-            asked.append(parse(stream[:size].ljust(12, b"\0")))
+            asked.append(parse(stream[:size].ljust(12, b"\0"), ()))
             stream = stream[size:]
         if asked:
             device.requests += asked

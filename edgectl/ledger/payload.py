@@ -381,7 +381,7 @@ def unpacked(part: bytes) -> Payload:
         )
         content["cells"] = [[*at, *amount] for at, amount in zip(places, amounts, strict=True)]
     for name, width in ROWS.items():
-        if name in content:
+        if isinstance(content.get(name), bytes):  # START says of stocks how they open, as maps
             content[name] = np.frombuffer(content[name], "<i8").reshape(-1, width).tolist()
     for name in ("through", "storage_rules"):
         if name in content:
