@@ -159,9 +159,8 @@ class Runs:
             return list(ledger.rows())
 
     def start_said(self) -> dict[str, Any]:
-        """What the newest START record says."""
-        row = [each for each in self.rows() if each.kind is Kind.START][-1]
-        return dict(msgpack.unpackb(row.parts[0], raw=False))
+        """What the newest START record says, as its operator reads it."""
+        return dict([each for each in self.rows() if each.kind is Kind.START][-1].content())
 
     def held(self, run: int = -1) -> Held:
         """What batteries hold by a run's last second, runs counted from 0."""

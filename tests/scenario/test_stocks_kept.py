@@ -1,26 +1,21 @@
 """What batteries hold outlives a stop and a kill, to the last mJ and ug, and a verifier sees it."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
+from controller_rig import Running, controller, wait_for
 from site_rig import demo_elsewhere, served
 
 from edgectl._kernel.dispatch import RequestSource
 from edgectl._kernel.inventory import StockMethod
 from edgectl._kernel.journal import MailKind
 from edgectl.controller.stocks import stocks_path
-from edgectl.errors import SegmentError
-from edgectl.image import Mailbox, SegmentReader, attach
+from edgectl.image import Mailbox
 from edgectl.ledger import Ledger
 from edgectl.ledger.payload import Kind
 from edgectl.ledger.rows import Row
@@ -28,17 +23,7 @@ from edgectl.ledger.stocks import held_of
 from edgectl.ledger.verify import Result, verify
 from edgectl.site_model import Site, load_site
 
-EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
-WAIT_S = 90.0  # the machine may be busy
 BATTERIES = ("BESS-01", "BESS-02")  # the second is first in, first out
-
-
-def wait_for(done: Callable[[], bool], what: str) -> None:
-    """Look until it is so; fails when it never is."""
-    end_s = time.monotonic() + WAIT_S
-    while not done():
-        assert time.monotonic() < end_s, f"{what}: not within {WAIT_S:.0f} s"
-        time.sleep(0.05)
 
 
 def demo_with_both_methods(root: Path, folder: Path) -> Path:
@@ -52,11 +37,8 @@ def demo_with_both_methods(root: Path, folder: Path) -> Path:
     return path
 
 
-class Running:
-    """`edgectl run` in a process of its own, seen through its shared memory."""
-
-    def __init__(self, site: Site, child: subprocess.Popen[bytes], reader: SegmentReader) -> None:
-        self.site, self.child, self.reader = site, child, reader
+class Charged(Running):
+    """Its batteries, and what the ledger has of them."""
 
     def charges(self, watts: float) -> None:
         """Ask both batteries, once no row stands in the way, and see that they do."""
@@ -82,35 +64,6 @@ class Running:
     def kill(self) -> None:
         self.child.kill()
         self.child.wait(10)
-
-
-@contextmanager
-def controller(path: Path, site: Site) -> Iterator[Running]:
-    """With services that keep the ledger and speak to no broker."""
-    folder = path.parent
-    words = [*EDGECTL, "run", str(path), "--data-dir", str(folder / "data")]
-    words += ["--services-option", "--mqtt-port", "--services-option", "0"]
-    environment = os.environ | {"EDGECTL_SHM_DIR": str(folder)}
-    with (folder / "run.log").open("a") as log:
-        child = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        try:
-            segment = folder / f"edgectl-{site.id}.seg"
-            wait_for(lambda: attached(segment, child.pid), "a segment")
-            with attach(segment) as reader:
-                wait_for(lambda: reader.journal_head > 0, "a scan")
-                yield Running(site, child, reader)
-        finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(30)
-
-
-def attached(segment: Path, pid: int) -> bool:
-    """The segment is there and it is this controller's."""
-    try:
-        with attach(segment) as reader:
-            return reader.controller_pid == pid
-    except SegmentError:
-        return False
 
 
 def rows_of(folder: Path, site: Site) -> list[Row]:
@@ -152,13 +105,13 @@ def test_a_restart_goes_on_with_what_the_last_record_says_in_both_methods(
     path = demo_with_both_methods(root, tmp_path)
     site = load_site(path)
     with served(site, standing=False):
-        with controller(path, site) as running:
+        with controller(path, site, Charged) as running:
             running.charges(3e6)
             running.booked(4, tmp_path)
             first = running.reader.boot_id
             if killed:
                 running.kill()
-        with controller(path, site) as running:
+        with controller(path, site, Charged) as running:
             running.booked(3, tmp_path)
             second = running.reader.boot_id
     before = part_of(seconds_of(tmp_path, site, first)[-1])
@@ -192,7 +145,7 @@ def test_after_a_power_cut_the_file_is_carried_and_what_it_lacks_is_adjusted_ope
     path = demo_with_both_methods(root, tmp_path)
     site = load_site(path)
     with served(site, standing=False):
-        with controller(path, site) as running:
+        with controller(path, site, Charged) as running:
             file = stocks_path(tmp_path / "data", site.id)
             wait_for(file.exists, "what is held, on the disk")
             running.booked(1, tmp_path)
@@ -204,7 +157,7 @@ def test_after_a_power_cut_the_file_is_carried_and_what_it_lacks_is_adjusted_ope
             wait_for(lambda: not_written(tmp_path, site), "the services' end")
             file.write_bytes(written)  # as if it had been written no more since
             (tmp_path / f"edgectl-{site.id}.seg").unlink()  # what a power cut takes: memory alone
-        with controller(path, site) as running:
+        with controller(path, site, Charged) as running:
             running.booked(3, tmp_path)
             second = running.reader.boot_id
     held = held_of(BATTERIES, part_of(seconds_of(tmp_path, site, first)[-1]))

@@ -2,45 +2,32 @@
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from controller_rig import EDGECTL, Running, controller, wait_for
 from site_rig import demo_elsewhere, served
 
 from edgectl._kernel.interlock import InterlockStatus, Reset
 from edgectl._kernel.journal import MailKind
 from edgectl.blackbox import entries, read_blackbox, read_header
 from edgectl.controller.retain import LatchFile, latches_path
-from edgectl.errors import SegmentError
-from edgectl.image import Mailbox, SegmentReader, attach
+from edgectl.image import Mailbox, SegmentReader
 from edgectl.plant import wire
 from edgectl.site_model import Site, load_site
 
-EDGECTL = [sys.executable, "-m", "edgectl.cli.main"]
-WAIT_S = 100.0  # some rows clear once their cause has been gone for a minute
 TRIPPED, LATCHED = InterlockStatus.INTERLOCK_TRIPPED, InterlockStatus.INTERLOCK_LATCHED
 
 
-def wait_for(done: Callable[[], bool], what: str) -> None:
-    """Look until it is so; fails when it never is."""
-    end_s = time.monotonic() + WAIT_S
-    while not done():
-        assert time.monotonic() < end_s, f"{what}: not within {WAIT_S:.0f} s"
-        time.sleep(0.05)
-
-
-class Running:
-    """`edgectl run` in a process of its own, seen through its shared memory."""
+class Guarded(Running):
+    """Its rows, and what an operator may do about them."""
 
     def __init__(self, site: Site, child: subprocess.Popen[bytes], reader: SegmentReader) -> None:
-        self.site, self.child, self.reader = site, child, reader
+        super().__init__(site, child, reader)
         self.rows = {row.id: at for at, row in enumerate(site.interlocks)}
 
     def status(self, row: str) -> int:
@@ -62,35 +49,6 @@ class Running:
         names = [str(each["name"]) for each in self.reader.directory["points"]]
         at = names.index("IO-01.open_request_readback")
         return bool(self.reader.snapshot()["samples"]["value"][at])
-
-
-@contextmanager
-def controller(path: Path, site: Site) -> Iterator[Running]:
-    """With services that keep ledger and black box, and speak to no broker."""
-    folder = path.parent
-    words = [*EDGECTL, "run", str(path), "--data-dir", str(folder / "data")]
-    words += ["--services-option", "--mqtt-port", "--services-option", "0"]
-    environment = os.environ | {"EDGECTL_SHM_DIR": str(folder)}
-    with (folder / "run.log").open("a") as log:
-        child = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        try:
-            segment = folder / f"edgectl-{site.id}.seg"
-            wait_for(lambda: attached(segment, child.pid), "a segment")
-            with attach(segment) as reader:
-                wait_for(lambda: reader.journal_head > 0, "a scan")
-                yield Running(site, child, reader)
-        finally:
-            child.send_signal(signal.SIGTERM)
-            child.wait(30)
-
-
-def attached(segment: Path, pid: int) -> bool:
-    """The segment is there and it is this controller's."""
-    try:
-        with attach(segment) as reader:
-            return reader.controller_pid == pid
-    except SegmentError:
-        return False
 
 
 def ask(folder: Path, *words: str) -> dict[str, Any]:
@@ -127,7 +85,7 @@ def test_an_estop_outlives_a_kill_and_a_pulled_cable_is_explained_and_on_file(
     site = load_site(path)
     latches = latches_path(tmp_path / "data", site.id)
     with served(site, standing=False) as plant:
-        with controller(path, site) as running:
+        with controller(path, site, Guarded) as running:
             wait_for(running.clear, "every row clear")
             opened.add("estop_channel_a")
             wait_for(lambda: running.status("IL-ESTOP") == TRIPPED, "the E-stop")
@@ -139,7 +97,7 @@ def test_an_estop_outlives_a_kill_and_a_pulled_cable_is_explained_and_on_file(
             running.child.kill()
             running.child.wait(10)
 
-        with controller(path, site) as running:
+        with controller(path, site, Guarded) as running:
             row = running.reader.snapshot()["interlocks"][running.rows["IL-ESTOP"]]
             assert (row["status"], row["start"], row["first_out"]) == (LATCHED, 0, 1)
             wait_for(running.opens, "the request to open, again")
@@ -195,7 +153,7 @@ def boxes(folder: Path) -> list[Path]:
 def test_a_proof_test_at_a_running_site_is_timed_and_kept(root: Path, tmp_path: Path) -> None:
     path = demo_elsewhere(root, tmp_path, "proof")
     site = load_site(path)
-    with served(site, standing=False), controller(path, site) as running:
+    with served(site, standing=False), controller(path, site, Guarded) as running:
         wait_for(running.clear, "every row clear")
         words = ("prooftest", str(path), "IL-BESS-01-T-TRIP", "--by", "A. Name", "--yes")
         (result,) = ask(tmp_path, *words)["results"]
